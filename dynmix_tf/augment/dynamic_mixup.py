@@ -1,0 +1,193 @@
+"""Dynamic Mixup: two augmented versions of one image, mixed with a non-linear weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dynmix_tf import randomness
+from dynmix_tf.errors import InputError, unknown_name
+from dynmix_tf.layers.base import AugmentationLayer
+from dynmix_tf.layers.operations import OPERATION_LAYERS, draw_strength
+
+__all__ = ["OPERATION_SETS", "DynamicMixup", "mixing_coefficients"]
+
+Tensor = Any
+
+_STANDARD = (
+    "flip_left_right", "flip_up_down", "rotate", "translate_x", "translate_y", "shear_x",
+    "shear_y", "autocontrast", "equalize", "solarize", "posterize",
+)  # fmt: skip
+OPERATION_SETS: dict[str, tuple[str, ...]] = {
+    "standard": _STANDARD,  # the paper's eleven, Appendix B
+    "imagenet": (*_STANDARD, "downscale"),  # and its twelfth, for ImageNet only
+    "augmix": _STANDARD[2:],  # the nine of AugMix: no flips
+}
+
+
+@keras.saving.register_keras_serializable(package="dynmix_tf")
+class DynamicMixup(AugmentationLayer):
+    """Mixes augmented versions of each image by weights that are not linear.
+
+    Each image draws its own chains (`t1`, or `t2` after `t1`, with equal probability; operations
+    uniformly, with replacement), strengths, signs and weight. With two chains the result is
+    `m1*X1 + m2*X2 + m1*m2*(X1 - X2)`, `m1 ~ Beta(alpha, alpha)`, `m2 = 1 - m1`.
+
+    Args:
+        operations: "standard" (the paper's eleven), "imagenet" (and downscale, which is close to
+            the corruption `pixelate`), "augmix" (the nine of AugMix), or a tuple of names from
+            `dynmix_tf.ops`.
+        severity: 0 to 10; each application draws s ~ U(min(0.1, severity), severity).
+        alpha: Of Beta(alpha, alpha), above 0; 1 is uniform.
+        num_chains: Augmented versions to mix. More than two draw m ~ Dirichlet(alpha) and give
+            `sum m_i X_i + sum_{i<j} m_i m_j (X_i - X_j)`.
+        max_depth: Longest chain of operations; the depth is uniform in 1..max_depth.
+        mixing: "dynamic", or "linear": without the product term (the paper's Table 5).
+        weights: "complementary" (they sum to 1), or "independent": each m_i ~ Beta(alpha, alpha).
+            Independent weights change the brightness at random and leave the value range; they
+            are not clipped.
+        value_range: `(low, high)` of float images.
+        seed: Integer that seeds calls without a `seed` of their own.
+
+    Call arguments and result: as `AugmentationLayer`: uint8 or float images in, float32 out.
+
+    Raises:
+        InputError: An argument out of its range, or an unknown operation.
+
+    Example:
+        >>> images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype="uint8")
+        >>> mixed = DynamicMixup(severity=3.0)(images, seed=(7, 42))
+        >>> mixed.shape, mixed.dtype.name
+        (TensorShape([4, 32, 32, 3]), 'float32')
+
+    Reference: Dynamic Mixup, section 3 and Appendix B; levels as in AugMix.
+    """
+
+    def __init__(
+        self,
+        operations: str | Sequence[str] = "standard",
+        severity: float = 3.0,
+        alpha: float = 1.0,
+        num_chains: int = 2,
+        max_depth: int = 2,
+        mixing: str = "dynamic",
+        weights: str = "complementary",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        names = _operation_names(operations)
+        for name, value in (("num_chains", num_chains), ("max_depth", max_depth)):
+            if int(value) != value or value < 1:
+                raise InputError(f"`{name}` must be a whole number, at least 1. Received: {value}")
+        if not alpha > 0:
+            raise InputError(f"`alpha` must be above 0. Received: alpha={alpha}")
+        for name, value, known in (
+            ("mixing", mixing, ("dynamic", "linear")),
+            ("weights", weights, ("complementary", "independent")),
+        ):
+            if value not in known:
+                raise unknown_name(f"`{name}`", str(value), known)
+        self.operations = operations if isinstance(operations, str) else names
+        self.severity = float(severity)
+        self.alpha = float(alpha)
+        self.num_chains = int(num_chains)
+        self.max_depth = int(max_depth)
+        self.mixing = mixing
+        self.weight_rule = weights  # `weights` is what Keras calls a layer's variables
+        self.operation_layers = [OPERATION_LAYERS[name](severity=severity) for name in names]
+
+    def get_random_transformation(self, keys: Tensor, images: Tensor) -> dict[str, Tensor]:
+        """Draws the chains and weights of each image.
+
+        Returns:
+            `depth` int32 (B, chains); `operation` int32, `strength` float32 and `negative` bool
+            (B, chains, max_depth); `weight` float32 (B, chains), the paper's m.
+        """
+        chains = randomness.fold(keys[:, None], 1 + tf.range(self.num_chains))
+        steps = randomness.fold(chains[..., None], 1 + tf.range(self.max_depth))
+        if self.weight_rule == "independent":
+            weight = randomness.beta(randomness.fold(chains, "weight"), self.alpha)
+        else:
+            key = randomness.fold(keys, "weight")
+            weight = randomness.dirichlet(key, self.alpha, self.num_chains)
+        return {
+            "depth": 1 + randomness.integers(randomness.fold(chains, "depth"), self.max_depth),
+            "operation": randomness.integers(
+                randomness.fold(steps, "operation"), len(self.operation_layers)
+            ),
+            **draw_strength(steps, self.severity),
+            "weight": weight,
+        }
+
+    def transform_images(self, images: Tensor, transformation: dict[str, Tensor]) -> Tensor:
+        """Runs the chains on uint8 images and mixes their ends; float32 out."""
+        shape = tf.shape(images)
+        chains = tf.repeat(images, self.num_chains, axis=0)
+        depth = tf.reshape(transformation["depth"], [-1])
+        for step in range(self.max_depth):
+            operation, strength, negative = (
+                tf.reshape(transformation[name][..., step], [-1])
+                for name in ("operation", "strength", "negative")
+            )
+            operation = tf.where(step < depth, operation, len(self.operation_layers))
+            chains = self._apply(chains, operation, strength, negative)
+        coefficients = mixing_coefficients(transformation["weight"], self.mixing)
+        pixels = tf.reshape(tf.cast(chains, tf.float32), [shape[0], self.num_chains, -1])
+        return tf.reshape(tf.einsum("bc,bcp->bp", coefficients, pixels), shape)
+
+    def _apply(self, images: Tensor, operation: Tensor, strength: Tensor, negative: Tensor):
+        """Sorts the images by operation, so that each is worked on once and by one operation."""
+        count = len(self.operation_layers) + 1  # the last group is done already
+        rows, groups, strengths, signs = (
+            tf.dynamic_partition(values, operation, count)
+            for values in (tf.range(tf.shape(images)[0]), images, strength, negative)
+        )
+        for index, layer in enumerate(self.operation_layers):
+            drawn = {"strength": strengths[index], "negative": signs[index]}
+            groups[index] = layer.transform_images(groups[index], drawn)
+        return tf.ensure_shape(tf.dynamic_stitch(rows, groups), images.shape)
+
+    def get_config(self) -> dict[str, Any]:  # noqa: D102
+        names = ("operations", "severity", "alpha", "num_chains", "max_depth", "mixing")
+        config = {name: getattr(self, name) for name in names}
+        return {**super().get_config(), **config, "weights": self.weight_rule}
+
+
+def mixing_coefficients(weight: Tensor, mixing: str) -> Tensor:
+    """What each chain's image is multiplied with.
+
+    Args:
+        weight: float32 `(..., chains)`: the paper's m_1, m_2, ...
+        mixing: "dynamic", for `sum m_i X_i + sum_{i<j} m_i m_j (X_i - X_j)`; or "linear", for
+            the first sum alone.
+
+    Returns:
+        float32, the shape of `weight`; complementary weights give coefficients that sum to 1.
+
+    Example:
+        >>> mixing_coefficients(tf.constant([0.5, 0.5]), "dynamic").numpy()
+        array([0.75, 0.25], dtype=float32)
+
+    Reference: Dynamic Mixup, section 3, "Mixing".
+    """
+    if mixing == "linear":
+        return weight
+    before = tf.cumsum(weight, axis=-1, exclusive=True)
+    after = tf.cumsum(weight, axis=-1, exclusive=True, reverse=True)
+    return weight * (1.0 + after - before)
+
+
+def _operation_names(operations: str | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(operations, str):
+        if operations not in OPERATION_SETS:
+            raise unknown_name("set of operations", operations, OPERATION_SETS)
+        return OPERATION_SETS[operations]
+    for name in operations:
+        if name not in OPERATION_LAYERS:
+            raise unknown_name("operation", str(name), OPERATION_LAYERS)
+    if not operations:
+        raise InputError("`operations` names no operation; give a set or at least one name")
+    return tuple(operations)

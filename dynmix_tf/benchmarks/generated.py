@@ -1,0 +1,85 @@
+"""A corruption benchmark made on the fly from any test images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from dynmix_tf import corruptions
+from dynmix_tf.errors import InputError, unknown_name
+
+__all__ = ["GeneratedBenchmark"]
+
+
+class GeneratedBenchmark:
+    """Corrupts test images as CIFAR-10-C and ImageNet-C do, batch by batch.
+
+    Image i under a corruption and severity is the same in every pass and batch size. These are
+    "C-style" images: the public benchmarks' own files have other random numbers.
+
+    Args:
+        images: uint8 `(N, H, W, 3)`.
+        labels: Integers `(N,)`.
+        dataset: Name for the results.
+        names: Corruptions; None is all of `dynmix_tf.corruptions.names()`.
+        severities: Of 1..5.
+        seed: Integer.
+        strengths: "cifar", "imagenet" or "auto", by the image's size.
+
+    Attributes:
+        conditions: `(corruption, severity)` pairs, `("clean", 0)` first.
+
+    Raises:
+        InputError: Arrays that do not fit, an unknown corruption, a severity out of 1..5.
+
+    Example:
+        >>> benchmark = GeneratedBenchmark(images, labels, severities=(1, 3, 5))
+        >>> batch, truth = next(benchmark.batches("fog", 3, batch_size=64))
+    """
+
+    name = "generated"
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        dataset: str = "",
+        names: Sequence[str] | None = None,
+        severities: Sequence[int] = (1, 2, 3, 4, 5),
+        seed: int = 0,
+        strengths: str = "auto",
+    ) -> None:
+        if len(images) != len(labels) or not len(images):
+            raise InputError(
+                f"a benchmark needs one label for each image. Received: {len(images)} images, "
+                f"{len(labels)} labels"
+            )
+        chosen = corruptions.names() if names is None else tuple(names)
+        for name in chosen:
+            if name not in corruptions.names(extra=True):
+                raise unknown_name("corruption", name, corruptions.names(extra=True))
+        if not set(severities) <= {1, 2, 3, 4, 5}:
+            raise InputError(f"severities are 1 to 5. Received: {tuple(severities)}")
+        self.images = images
+        self.labels = np.asarray(labels)
+        self.dataset = dataset
+        self.seed = seed
+        self.strengths = strengths
+        pairs = [(name, severity) for name in chosen for severity in severities]
+        self.conditions: list[tuple[str, int]] = [("clean", 0), *pairs]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batches(
+        self, corruption: str, severity: int, batch_size: int = 256
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """uint8 images and their labels under one condition, in order, each exactly once."""
+        for first in range(0, len(self), batch_size):
+            images = self.images[first : first + batch_size]
+            if corruption != "clean":
+                images = corruptions.corrupt(
+                    images, corruption, severity, self.seed, self.strengths, first_index=first
+                )
+            yield images, self.labels[first : first + batch_size]

@@ -1,0 +1,95 @@
+"""A run's progress bar, its line for each epoch, and its checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+from tqdm import tqdm
+
+from dynmix_tf.checkpoint import save_checkpoint
+from dynmix_tf.errors import InputError
+from dynmix_tf.files import append_line, complete_lines, write_atomic
+
+__all__ = ["RunRecord"]
+
+
+class RunRecord(keras.callbacks.Callback):
+    """Shows how far a run is, and keeps each epoch as it ends.
+
+    At the end of an epoch a line goes to `metrics.jsonl` (epoch, logs, seconds, images per
+    second), then the checkpoint is replaced. A kill between the two repeats the epoch; its line
+    is dropped when the run resumes.
+
+    Args:
+        workdir: Folder of the run.
+        steps: Steps in an epoch.
+        batch_size: Images in a step.
+        label: For the progress bar.
+        initial_epoch: Epochs done before.
+
+    Raises:
+        InputError: The loss is not finite; the checkpoint of the last good epoch stays.
+    """
+
+    def __init__(
+        self, workdir: Path, steps: int, batch_size: int, label: str, initial_epoch: int = 0
+    ) -> None:
+        super().__init__()
+        self.metrics_path = workdir / "metrics.jsonl"
+        self.checkpoint_path = workdir / "checkpoints" / "last.npz"
+        self.steps = steps
+        self.batch_size = batch_size
+        self.label = label
+        self.initial_epoch = initial_epoch
+        self._bar: Any = None
+        self._started = 0.0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Drops the lines of epochs that the checkpoint does not hold, and opens the bar."""
+        if self.metrics_path.exists():
+            lines = complete_lines(self.metrics_path)
+            kept = [line for line in lines if json.loads(line)["epoch"] <= self.initial_epoch]
+            if len(kept) < len(lines):
+                write_atomic(self.metrics_path, "".join(f"{line}\n" for line in kept))
+        done = self.initial_epoch * self.steps
+        self._bar = tqdm(
+            total=self.params["epochs"] * self.steps, initial=done, desc=self.label, unit="step",
+            mininterval=0.5 if os.isatty(2) else 10,
+        )  # fmt: skip
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Starts the epoch's clock."""
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Moves the bar."""
+        self._bar.update(1)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the epoch."""
+        seconds = time.perf_counter() - self._started
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        if not math.isfinite(values.get("loss", 0.0)):
+            raise InputError(
+                f"the loss became {values['loss']} in epoch {epoch + 1}; the checkpoint of epoch "
+                f"{epoch} is kept. Try a lower --learning_rate in another --workdir"
+            )
+        speed = self.steps * self.batch_size / seconds
+        line = {"epoch": epoch + 1, **values, "seconds": seconds, "images_per_second": speed}
+        append_line(self.metrics_path, json.dumps(line))
+        save_checkpoint(self.checkpoint_path, self.model, epoch + 1)
+        self._bar.set_postfix_str(
+            f"epoch {epoch + 1}/{self.params['epochs']} loss {values['loss']:.3f} "
+            f"accuracy {values['accuracy']:.3f}",
+            refresh=False,
+        )
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Closes the bar."""
+        self._bar.close()

@@ -1,0 +1,110 @@
+"""What the commands share: flags from settings, help, and a mistake told in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+
+from dynmix_tf.errors import InputError
+from dynmix_tf.files import write_atomic
+
+__all__ = ["define_flags", "quiet_import", "run", "settings_from_flags", "write_flags"]
+
+
+def define_flags(settings: type) -> None:
+    """Defines one flag for each field of a dataclass of settings."""
+    for setting in dataclasses.fields(settings):
+        default, text = setting.default, setting.metadata["help"]
+        # bool is an int to Python, so it is asked first
+        for kind, define in (
+            (bool, flags.DEFINE_bool),
+            (int, flags.DEFINE_integer),
+            (float, flags.DEFINE_float),
+            (str, flags.DEFINE_string),
+        ):
+            if isinstance(default, kind):
+                choices = [choice for choice in setting.metadata["choices"] if choice]
+                text += f" ({' | '.join(choices)})" if choices else ""
+                define(setting.name, default, text)
+                break
+
+
+def settings_from_flags(settings: type) -> Any:
+    """The dataclass of settings, filled from the flags."""
+    names = [setting.name for setting in dataclasses.fields(settings)]
+    return settings(**{name: flags.FLAGS[name].value for name in names})
+
+
+def write_flags(path: Path) -> None:
+    """Writes the command's flags, one in a line, to be repeated by `--flagfile=path`."""
+    own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    write_atomic(path, "".join(f"{flag.serialize()}\n" for flag in own if flag.value is not None))
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a command's `main`; does not return.
+
+    Exit status: 0 when done or help was asked for, 2 with one line on stderr for a user's
+    mistake (`InputError`, a flag that does not parse, a stray argument), 130 when interrupted.
+    """
+
+    def guarded(argv: list[str]) -> None:
+        try:
+            if len(argv) > 1:
+                raise InputError(f"unexpected argument '{argv[1]}'; settings are --name=value")
+            main()
+        except InputError as error:
+            _leave(str(error))
+        except KeyboardInterrupt:
+            print("interrupted; the same command continues", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    if any(argument in ("-h", "-help", "--help", "--helpfull") for argument in argv[1:]):
+        module = sys.modules["__main__"]
+        print((module.__doc__ or "").strip(), "\n", flags.FLAGS.main_module_help(), sep="\n")
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _leave(str(error))
+        raise
+
+
+def _leave(message: str) -> None:
+    print(" ".join(message.split()), file=sys.stderr)
+    sys.exit(2)
+
+
+@contextlib.contextmanager
+def quiet_import() -> Iterator[None]:
+    """Keeps what TensorFlow's C++ part prints while it is imported, unless the import fails.
+
+    No environment variable turns it off (tensorflow/tensorflow issue 100442), and a command's
+    stderr is for its user.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

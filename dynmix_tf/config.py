@@ -1,0 +1,111 @@
+"""The settings of a training run: one frozen record, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from dynmix_tf.errors import InputError, unknown_name
+
+__all__ = ["METHODS", "TrainConfig"]
+
+METHODS = ("standard", "dynmix")
+CONSISTENCY = ("jsd", "jsd_single", "none")
+OPERATIONS = ("standard", "imagenet", "augmix")
+
+
+def _setting(default: Any, help: str, choices: tuple[str, ...] = (), low: float | None = None):
+    return field(default=default, metadata={"help": help, "choices": choices, "low": low})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what a training run computes.
+
+    Each field is a flag of `python -m dynmix_tf.train` with the same name, default and help.
+    Two runs of equal settings, versions and devices give equal weights.
+
+    Raises:
+        InputError: A value out of its range, or two that exclude each other.
+
+    Example:
+        >>> TrainConfig(method="dynmix", epochs=5).consistency
+        'jsd'
+    """
+
+    dataset: str = _setting(
+        "fashion_mnist", "data set: fashion_mnist, photos, cifar10, cifar100 or a .npz file"
+    )
+    data_dir: str = _setting("", "folder of the data set's files; empty looks in the usual places")
+    num_train: int = _setting(0, "training images to use, the first ones; 0 is all", low=0)
+    num_test: int = _setting(0, "test images to use, the first ones; 0 is all", low=0)
+    model: str = _setting("small_cnn", "network: small_cnn or wrn_<depth>_<width>")
+    method: str = _setting("dynmix", "training method", METHODS)
+    consistency: str = _setting(
+        "", "loss over the views; empty is the method's own (dynmix: jsd)", ("", *CONSISTENCY)
+    )
+    consistency_weight: float = _setting(12.0, "lambda, the weight of the consistency loss", low=0)
+    operations: str = _setting("standard", "operations of Dynamic Mixup", OPERATIONS)
+    severity: float = _setting(3.0, "strength of the operations, 0 to 10", low=0)
+    alpha: float = _setting(1.0, "mixing weight ~ Beta(alpha, alpha)", low=0)
+    num_chains: int = _setting(2, "augmented versions in each mix", low=1)
+    max_depth: int = _setting(2, "operations in the longest chain", low=1)
+    mixing: str = _setting("dynamic", "mixing rule", ("dynamic", "linear"))
+    mix_weights: str = _setting(
+        "complementary", "whether the mixing weights sum to 1", ("complementary", "independent")
+    )
+    epochs: int = _setting(100, "passes over the training images", low=1)
+    batch_size: int = _setting(128, "images in a step, over all devices", low=1)
+    learning_rate: float = _setting(0.1, "initial learning rate; cosine per step to 1e-6", low=0)
+    momentum: float = _setting(0.9, "Nesterov momentum", low=0)
+    l2: float = _setting(5e-4, "weight decay, coupled as in PyTorch", low=0)
+    precision: str = _setting(
+        "float32", "Keras dtype policy", ("float32", "mixed_bfloat16", "mixed_float16")
+    )
+    deterministic: bool = _setting(True, "same command and seed, same weights to the last bit")
+    seed: int = _setting(0, "of weights, order and augmentation", low=0)
+    strategy: str = _setting(
+        "auto", "devices: auto mirrors over several GPUs", ("auto", "one_device", "mirrored")
+    )
+
+    def __post_init__(self) -> None:
+        for setting in dataclasses.fields(self):
+            _check(setting, getattr(self, setting.name))
+        if not self.severity <= 10:
+            raise InputError(f"--severity must be in [0, 10]. Received: {self.severity}")
+        for name in ("alpha", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"--{name} must be above 0. Received: {getattr(self, name)}")
+        if not self.momentum <= 1:
+            raise InputError(f"--momentum must be in [0, 1]. Received: {self.momentum}")
+        own = {"standard": "none", "dynmix": "jsd"}[self.method]
+        if not self.consistency:
+            object.__setattr__(self, "consistency", own)
+        if self.method == "standard" and self.consistency != "none":
+            raise InputError(
+                f"--method=standard has one view, so no --consistency={self.consistency}; "
+                "leave it out, or use --method=dynmix"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return dataclasses.asdict(self)
+
+    def difference(self, other: dict[str, Any]) -> str:
+        """What differs from settings read from JSON, such as `epochs: 5 there, 10 here`."""
+        mine = json.loads(json.dumps(self.to_json()))
+        return ", ".join(
+            f"{name}: {other.get(name)!r} there, {value!r} here"
+            for name, value in mine.items()
+            if value != other.get(name)
+        )
+
+
+def _check(setting: dataclasses.Field, value: Any) -> None:
+    choices, low = setting.metadata["choices"], setting.metadata["low"]
+    if choices and value not in choices:
+        raise unknown_name(f"--{setting.name}", str(value), [name for name in choices if name])
+    if low is not None and not value >= low:
+        raise InputError(f"--{setting.name} must be {low} or more. Received: {value}")

@@ -1,0 +1,116 @@
+"""Weather: snow, fog and brightness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynmix_tf.corruptions.filters import apply_operator, streak, truncate, zoom_operator
+from dynmix_tf.corruptions.strengths import Fog, Snow
+
+__all__ = ["brightness", "fog", "snow"]
+
+
+def snow(
+    images: NDArray[np.uint8], streams: Sequence[np.random.Generator], strength: Snow
+) -> NDArray[np.float32]:
+    """Whiten the image and add falling flakes, then the same flakes turned by 180 degrees.
+
+    Flakes are enlarged normal noise above a threshold, blurred at an angle U(-135, -45).
+    """
+    _, h, w, _ = images.shape
+    noise = np.stack([s.standard_normal((h, w, 1), dtype=np.float32) for s in streams])
+    angles = [stream.uniform(-135, -45) for stream in streams]
+    noise = np.float32(strength.mean) + np.float32(strength.spread) * noise
+    flakes = apply_operator(zoom_operator(h, w, (strength.zoom,)), noise)
+    flakes[flakes < strength.threshold] = 0
+    flakes = truncate(255 * flakes)
+    flakes = streak(flakes, strength.radius, strength.sigma, angles).astype(np.float32)
+
+    levels = images.astype(np.float32)
+    red, green, blue = levels[..., 0], levels[..., 1], levels[..., 2]
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    white = np.maximum(levels, 1.5 * grey[..., None] + 127.5)
+    levels *= np.float32(strength.keep)
+    levels += np.float32(1 - strength.keep) * white
+    levels += flakes
+    levels += flakes[:, ::-1, ::-1]
+    return levels
+
+
+def fog(
+    images: NDArray[np.uint8], streams: Sequence[np.random.Generator], strength: Fog
+) -> NDArray[np.float32]:
+    """Add a plasma fractal, and scale so that the brightest value could stay what it was.
+
+    The fractal's side is the next power of two, at least 32 (so 32 for 32 pixels and 256 for
+    224, as in the reference); its upper left corner is used.
+    """
+    _, h, w, _ = images.shape
+    side = 1 << max(5, (max(h, w) - 1).bit_length())
+    veil = plasma(streams, side, strength.decay)[:, :h, :w, None]
+    brightest = images.max(axis=(1, 2, 3), keepdims=True).astype(np.float32)
+    amplitude = np.float32(255 * strength.amplitude)
+    return (images + amplitude * veil) * (brightest / (brightest + amplitude))
+
+
+def plasma(streams: Sequence[np.random.Generator], side: int, decay: float) -> NDArray[np.float32]:
+    """Diamond-square fractals (n, side, side), wrapped around at the edges, scaled to 0..1.
+
+    `side` is a power of two. From one scale to the next the random part is divided by
+    decay**2: the reference multiplies a decaying factor with a uniform draw of that range.
+    """
+    wiggle = np.stack([s.random(side * side - 1, dtype=np.float32) for s in streams])
+    wiggle = wiggle * 2 - 1
+    used = 0
+
+    def middle_of(corners: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+        """The mean of four corners, whose sum came, and a random part."""
+        nonlocal used
+        n, rows, columns = corners.shape
+        part = wiggle[:, used : used + rows * columns].reshape(n, rows, columns)
+        used += rows * columns
+        return corners / 4 + np.float32(scale) * part
+
+    field: NDArray[np.float32] = np.zeros((len(streams), side, side), np.float32)
+    step, scale = side, 100.0**2
+    while step >= 2:
+        half = step // 2
+        corner = field[:, ::step, ::step]
+        edge = corner + np.roll(corner, -1, axis=1)
+        centre = middle_of(edge + np.roll(edge, -1, axis=2), scale)
+        field[:, half::step, half::step] = centre
+        vertical = centre + np.roll(centre, 1, axis=1)
+        field[:, ::step, half::step] = middle_of(
+            vertical + corner + np.roll(corner, -1, axis=2), scale
+        )
+        horizontal = centre + np.roll(centre, 1, axis=2)
+        field[:, half::step, ::step] = middle_of(
+            horizontal + corner + np.roll(corner, -1, axis=1), scale
+        )
+        step, scale = half, scale / decay**2
+    field -= field.min(axis=(1, 2), keepdims=True)
+    field /= field.max(axis=(1, 2), keepdims=True)
+    return field
+
+
+@lru_cache(maxsize=16)
+def _brightness_table(added: float) -> NDArray[np.uint8]:
+    """The new level of a channel, by the pixel's largest level (row) and the channel's."""
+    value = np.arange(256)[:, None] / 255
+    channel = np.arange(256)[None, :] / 255
+    # Hue and saturation stay, so a channel keeps its ratio to the largest; black turns grey.
+    ratio = np.divide(channel, value, out=np.ones((256, 256)), where=value > 0)
+    return truncate(255 * np.clip(value + added, 0, 1) * ratio)
+
+
+def brightness(
+    images: NDArray[np.uint8], streams: Sequence[np.random.Generator], added: float
+) -> NDArray[np.uint8]:
+    """Add `added` (of 0..1) to the HSV value and cut it at 1; nothing is drawn."""
+    red, green, blue = images[..., 0], images[..., 1], images[..., 2]
+    value = np.maximum(np.maximum(red, green), blue)[..., None]
+    return np.take(_brightness_table(added), value * np.intp(256) + images)

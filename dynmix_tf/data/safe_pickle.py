@@ -1,0 +1,113 @@
+"""Reads the pickles of public data sets without executing anything that is in them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynmix_tf.errors import InputError
+
+__all__ = ["read_pickle"]
+
+
+def read_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a pickled dictionary of plain values and uint8 arrays, written by Python 2 or 3.
+
+    A pickle names functions and classes that reading it calls. The four names that NumPy needs
+    for an array stand here for small functions of this module, every other name is refused, so
+    an untrusted file can do no more than give wrong values.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The dictionary, its byte-string keys as text. Strings of Python 2 come as bytes.
+
+    Raises:
+        InputError: The file cannot be read, is no such pickle, or asks for anything else.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = _PlainUnpickler(file, encoding="bytes").load()
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        raise InputError(
+            f"'{path}' is no pickle of plain values and uint8 arrays, or it is cut or damaged "
+            f"({' '.join(str(error).split())})"
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(f"'{path}' must hold a dictionary. Received: {type(content).__name__}")
+    return {_text(key): _plain(value) for key, value in content.items()}
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):  # bytes, as Python 3 writes them for Python 2
+            return _encode
+        # NumPy 2 renamed numpy.core to numpy._core.
+        stand_in = _STAND_INS.get((module.replace("numpy._core", "numpy.core"), name))
+        if stand_in is None:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return stand_in
+
+
+class _Dtype:
+    """Stands in for `numpy.dtype`."""
+
+    def __init__(self, name: str | bytes, *_: Any) -> None:
+        self.is_uint8 = _text(name) == "u1"
+
+    def __setstate__(self, _: Any) -> None:
+        """Byte order and the like, which single bytes do not have."""
+
+
+class _Array:
+    """Stands in for `numpy.ndarray`; `value` is the array."""
+
+    value: np.ndarray
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, is_fortran, content = state
+        self.value = _from_buffer(content, dtype, shape, "F" if is_fortran else "C").value
+
+
+def _reconstruct(*_: Any) -> _Array:
+    """Stands in for `numpy.core.multiarray._reconstruct`: an array before its state is set."""
+    return _Array()
+
+
+def _from_buffer(content: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str) -> _Array:
+    """Stands in for `numpy.core.numeric._frombuffer`, which pickle protocol 5 uses."""
+    if not dtype.is_uint8:
+        raise pickle.UnpicklingError("it holds an array that is not uint8")
+    array = _Array()
+    array.value = np.frombuffer(content, np.uint8).reshape(
+        shape, order="F" if order == "F" else "C"
+    )
+    return array
+
+
+def _encode(text: str, _: str) -> bytes:
+    return text.encode("latin1")
+
+
+_STAND_INS = {
+    ("numpy", "dtype"): _Dtype,
+    ("numpy", "ndarray"): _Array,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+}
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, _Array) else value

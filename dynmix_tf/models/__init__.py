@@ -1,0 +1,106 @@
+"""Networks: Keras functional models of built-in layers, from images in 0..255 to logits.
+
+Because every layer is Keras' own, a saved network loads where this package is not installed.
+The names can be checked without importing Keras.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dynmix_tf.errors import InputError, unknown_name
+
+__all__ = ["build", "check_name", "names"]
+
+_NAMES = ("small_cnn", "wrn_16_4", "wrn_40_2")
+_WIDE_RESNET = re.compile(r"wrn_(\d+)_(\d+)")
+_SMALLEST_SIDE = 8
+
+
+def names() -> tuple[str, ...]:
+    """The names that `build` knows, without the further sizes of `wrn_<depth>_<width>`."""
+    return _NAMES
+
+
+def check_name(name: str) -> None:
+    """Raises `InputError` unless `build` knows the name; Keras is not imported.
+
+    Example:
+        >>> check_name("wrn_28_10")
+        >>> check_name("wrn_40")
+        Traceback (most recent call last):
+        ...
+        dynmix_tf.errors.InputError: unknown model 'wrn_40'; did you mean 'wrn_40_2'? ...
+    """
+    match = _WIDE_RESNET.fullmatch(name)
+    if match:
+        depth, width = map(int, match.groups())
+        if depth < 10 or (depth - 4) % 6 or width < 1:
+            raise InputError(
+                f"model '{name}': the depth must be 6n + 4 (10, 16, 22, 28, 34, 40, ...) and the "
+                f"width at least 1. Received: depth={depth}, width={width}"
+            )
+    elif name not in _NAMES:
+        raise unknown_name("model", name, [*_NAMES, "wrn_<depth>_<width>"])
+
+
+def build(
+    name: str,
+    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
+    num_classes: int = 10,
+    seed: int | None = None,
+) -> Any:
+    """Builds a network with fresh weights.
+
+    Args:
+        name: One of `names()`, or `wrn_<depth>_<width>` with a depth of 6n + 4.
+        input_shape: (height, width, channels); height and width of 8 or more, or None for any.
+        num_classes: Number of logits, 2 or more.
+        seed: Non-negative integer; the same seed gives the same weights. None draws one.
+
+    Returns:
+        A `keras.Model` named `name`. It takes images (B, H, W, C) with values in 0..255, uint8
+        or float, normalises them itself, and returns float32 logits (B, num_classes), also
+        under mixed precision.
+
+    Raises:
+        InputError: An unknown name, or an argument that is not as above.
+
+    Example:
+        >>> network = build("wrn_40_2", num_classes=100)
+        >>> network.count_params() - sum(np.size(w) for w in network.non_trainable_weights)
+        2255156
+
+    Source: the networks and constants of AugMix, https://github.com/google-research/augmix;
+        `small_cnn` is this package's own.
+    """
+    check_name(name)
+    sides_are_right = len(input_shape) == 3 and all(
+        side is None or side >= _SMALLEST_SIDE for side in input_shape[:2]
+    )
+    if not sides_are_right or not input_shape[2] or input_shape[2] < 1:
+        raise InputError(
+            f"`input_shape` must be (height, width, channels) with sides of {_SMALLEST_SIDE} px "
+            f"or more. Received: {input_shape}"
+        )
+    if num_classes < 2:
+        raise InputError(f"`num_classes` must be 2 or more. Received: {num_classes}")
+    if seed is not None and seed < 0:
+        raise InputError(f"`seed` must be 0 or more, or None. Received: {seed}")
+
+    import keras
+
+    from dynmix_tf.models.layer_factory import LayerFactory
+    from dynmix_tf.models.small_cnn import small_cnn
+    from dynmix_tf.models.wide_resnet import wide_resnet
+
+    make = LayerFactory(seed)
+    images = keras.Input(input_shape, name="image")
+    rescaled = make.rescaling()(images)
+    if name == "small_cnn":
+        features = small_cnn(make, rescaled)
+    else:
+        _, depth, width = name.split("_")
+        features = wide_resnet(make, rescaled, int(depth), int(width))
+    return keras.Model(images, make.logits(num_classes)(features), name=name)

@@ -1,0 +1,28 @@
+"""The operations: batched, uint8 in and out, on `(B, H, W, C)` with a level for each image."""
+
+from dynmix_tf.ops.color import autocontrast, equalize, posterize, solarize
+from dynmix_tf.ops.geometry import (
+    downscale,
+    flip_left_right,
+    flip_up_down,
+    rotate,
+    shear_x,
+    shear_y,
+    translate_x,
+    translate_y,
+)
+
+__all__ = [
+    "autocontrast",
+    "downscale",
+    "equalize",
+    "flip_left_right",
+    "flip_up_down",
+    "posterize",
+    "rotate",
+    "shear_x",
+    "shear_y",
+    "solarize",
+    "translate_x",
+    "translate_y",
+]

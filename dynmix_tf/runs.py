@@ -1,0 +1,55 @@
+"""The run directory: whose it is, and what its `config.json` says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dynmix_tf.config import TrainConfig
+from dynmix_tf.errors import InputError
+
+__all__ = ["identity", "open_run", "settings"]
+
+
+def settings(workdir: Path) -> dict[str, Any]:
+    """The settings of the run in `workdir`.
+
+    Raises:
+        InputError: There is no `config.json`, or none of a run.
+    """
+    path = workdir / "config.json"
+    try:
+        values = json.loads(path.read_text())
+        return {field.name: values[field.name] for field in dataclasses.fields(TrainConfig)}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is no run's config.json; choose another folder") from None
+
+
+def identity(workdir: Path) -> dict[str, Any]:
+    """What the result rows of a finished run say of its model: `model`, `method`, `epoch`."""
+    values = settings(workdir)
+    return {"model": values["model"], "method": values["method"], "epoch": values["epochs"]}
+
+
+def open_run(config: TrainConfig, workdir: Path) -> None:
+    """Finds a folder empty, missing, or holding the run of these very settings.
+
+    Raises:
+        InputError: The folder holds another run, or files that are no run; nothing is touched.
+    """
+    if (workdir / "config.json").exists():
+        if difference := config.difference(settings(workdir)):
+            raise InputError(
+                f"{workdir} holds a run of other settings ({difference}); "
+                "choose another --workdir, or delete it"
+            )
+    elif workdir.exists() and (not workdir.is_dir() or any(_not_ours(workdir))):
+        raise InputError(f"{workdir} is not empty and holds no run; choose another --workdir")
+
+
+def _not_ours(workdir: Path) -> Iterator[Path]:
+    # what a run writes before its config.json, or leaves of it when killed
+    return (path for path in workdir.iterdir() if not path.name.startswith((".", "flags.txt")))

@@ -1,0 +1,169 @@
+"""Scores a model on a benchmark, row by row, so that nothing measured is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dynmix_tf import results
+from dynmix_tf.errors import InputError
+from dynmix_tf.metrics import rms_calibration_error
+
+__all__ = ["load_predictor", "network_predictor", "score"]
+
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+def load_predictor(path: str | Path) -> Predict:
+    """A function from uint8 images to probabilities, of a saved model.
+
+    Args:
+        path: A `.keras` file of a network that returns logits, or the folder of a SavedModel with
+            an endpoint `serve` from `image` uint8 to probabilities, as
+            `dynmix_tf.export_saved_model` writes.
+
+    Returns:
+        `(N, H, W, C) uint8 -> (N, classes) float32`.
+
+    Raises:
+        InputError: There is nothing, or nothing that is a model.
+
+    Example:
+        >>> predict = load_predictor("runs/a/export")
+        >>> predict(images[:8]).shape
+        (8, 10)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"no model at {path}; expected a .keras file or a SavedModel folder")
+    if path.is_dir() and (path / "saved_model.pb").is_file():
+        return _saved_model_predictor(path)
+    if path.suffix == ".keras":
+        from dynmix_tf.export import load_model
+
+        return network_predictor(load_model(path))
+    raise InputError(f"{path} is no model; expected a .keras file or a folder with saved_model.pb")
+
+
+def network_predictor(network: Any) -> Predict:
+    """The same of a Keras network, from images 0..255 to logits."""
+    import tensorflow as tf
+
+    def forward(images: Any) -> Any:
+        logits = network(tf.cast(images, tf.float32), training=False)
+        return tf.nn.softmax(tf.cast(logits, tf.float32))
+
+    compiled = tf.function(forward)
+    return lambda images: compiled(tf.constant(images)).numpy()
+
+
+def _saved_model_predictor(path: Path) -> Predict:
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(str(path))
+        serve = loaded.signatures["serve"]
+        image = serve.structured_input_signature[1]["image"]
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise InputError(
+            f"{path} is no SavedModel with an endpoint `serve` from `image` uint8 to "
+            f"probabilities: {str(error).splitlines()[0]}"
+        ) from None
+    if image.dtype != tf.uint8:
+        raise InputError(f"{path}: `serve` takes {image.dtype.name} images; expected uint8")
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        (probabilities,) = serve(image=tf.constant(images)).values()
+        return probabilities.numpy()
+
+    predict.owner = loaded  # type: ignore[attr-defined]  # a signature does not keep its variables
+    return predict
+
+
+def score(
+    predict: Predict,
+    benchmark: Any,
+    csv_path: str | Path,
+    images_folder: str | Path,
+    identity: dict[str, Any],
+    batch_size: int = 256,
+    label: str = "",
+) -> list[dict[str, Any]]:
+    """Measures every condition of a benchmark and appends a row for each as it is measured.
+
+    What `csv_path` holds already is not measured again, so an interrupted call continues.
+
+    Args:
+        predict: uint8 `(N, H, W, C)` to probabilities `(N, classes)`.
+        benchmark: `GeneratedBenchmark` or its like: `name`, `dataset`, `seed`, `strengths`,
+            `conditions`, `batches` and a length.
+        csv_path: The long CSV; rows of other models may stand in it too.
+        images_folder: Gets each image's confidence and correctness, a file for each condition.
+        identity: The rows' `model`, `method` and `epoch`.
+        batch_size: Images in a forward pass; does not change the result.
+        label: For the progress bar.
+
+    Returns:
+        The rows of this model and benchmark, in the order of the conditions.
+
+    Raises:
+        InputError: The model does not fit the images, or `csv_path` is no such CSV.
+
+    Example:
+        >>> rows = score(predict, GeneratedBenchmark(images, labels), "out/robustness.csv",
+        ...              "out/images", {"model": "mine", "method": "standard", "epoch": 10})
+    """
+    common = {
+        **identity,
+        "dataset": benchmark.dataset,
+        "benchmark": benchmark.name,
+        "num_images": len(benchmark),
+        "strengths": benchmark.strengths,
+        "benchmark_seed": benchmark.seed,
+    }
+    known = {}
+    for row in results.read(csv_path) if Path(csv_path).exists() else []:
+        if all(row[name] == value for name, value in common.items()):
+            known[row["corruption"], row["severity"]] = row
+    todo = [condition for condition in benchmark.conditions if condition not in known]
+    progress = tqdm(
+        todo, desc=label or "evaluate", unit="condition", disable=not todo,
+        mininterval=0.5 if os.isatty(2) else 10,
+    )  # fmt: skip
+    for corruption, severity in progress:
+        progress.set_postfix_str(f"{corruption} {severity}", refresh=False)
+        confidence, correct = _predictions(predict, benchmark, corruption, severity, batch_size)
+        row = {
+            **common,
+            "corruption": corruption,
+            "severity": severity,
+            "error": float(1 - correct.mean()),
+            "rms_calibration_error": rms_calibration_error(confidence, correct),
+            "mean_confidence": float(confidence.mean(dtype=np.float64)),
+        }
+        results.save_images(images_folder, corruption, severity, confidence, correct)
+        results.append(csv_path, row)
+        known[corruption, severity] = row
+    return [known[condition] for condition in benchmark.conditions]
+
+
+def _predictions(
+    predict: Predict, benchmark: Any, corruption: str, severity: int, batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    confidence, correct = [], []
+    for images, labels in benchmark.batches(corruption, severity, batch_size):
+        try:
+            probabilities = predict(images)
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"the model does not take images of shape {images.shape[1:]}: "
+                f"{str(error).splitlines()[0]}"
+            ) from None
+        confidence.append(probabilities.max(axis=1))
+        correct.append(probabilities.argmax(axis=1) == labels)
+    return np.concatenate(confidence), np.concatenate(correct)

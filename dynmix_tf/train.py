@@ -1,0 +1,56 @@
+"""Trains an image classifier that withstands corruption.
+
+python -m dynmix_tf.train --dataset=fashion_mnist --model=small_cnn --method=dynmix --workdir=runs/a
+
+The work directory is the run: the same command continues it where it was, and a command of other
+settings is refused. It ends with the evaluation under corruption and a report, unless --noevaluate.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from dynmix_tf import commands
+from dynmix_tf.config import TrainConfig
+from dynmix_tf.errors import InputError
+
+commands.define_flags(TrainConfig)
+flags.adopt_module_key_flags(commands)
+WORKDIR = flags.DEFINE_string("workdir", "", "folder of the run; needed")
+EVALUATE = flags.DEFINE_bool("evaluate", True, "evaluate under generated corruption at the end")
+
+
+def main() -> None:
+    """Checks the flags and the data, then trains, exports, evaluates and reports."""
+    config = commands.settings_from_flags(TrainConfig)
+    if not WORKDIR.value:
+        raise InputError("--workdir is missing: the folder of the run, such as --workdir=runs/a")
+    workdir = Path(WORKDIR.value)
+
+    from dynmix_tf import data, runs
+
+    runs.open_run(config, workdir)
+    images = data.load(config.dataset, config.data_dir or None)
+    images = images.limited(config.num_train or None, config.num_test or None)
+    with commands.quiet_import():
+        from dynmix_tf import engine, scoring
+        from dynmix_tf.benchmarks import GeneratedBenchmark
+        from dynmix_tf.reports.report import write_report
+
+    commands.write_flags(workdir / "flags.txt")
+    network = engine.train(config, images, workdir)
+    if EVALUATE.value:
+        benchmark = GeneratedBenchmark(images.test_images, images.test_labels, images.name)
+        scoring.score(
+            scoring.network_predictor(network),
+            benchmark,
+            workdir / "robustness.csv",
+            workdir / "robustness_images",
+            runs.identity(workdir),
+            label=f"evaluate {config.method}",
+        )
+        print(f"report: {write_report(workdir, [workdir])}")
+
+
+if __name__ == "__main__":
+    commands.run(main)
