@@ -41,9 +41,9 @@ FIELDS = (
     "strengths",
     "benchmark_seed",
 )
-"""The columns of `robustness.csv`. `epoch` is how many epochs the model was trained, 0 where unknown;
-`error`, `rms_calibration_error` and `mean_confidence` are in
-0..1; clean images are corruption `clean`, severity 0."""
+"""The columns of `robustness.csv`. `error`, `rms_calibration_error` and `mean_confidence` are in
+0..1; clean images are corruption `clean`, severity 0; `epoch` is how many epochs the model was
+trained, 0 where unknown."""
 
 _INTEGERS = ("epoch", "severity", "num_images", "benchmark_seed")
 _FRACTIONS = ("error", "rms_calibration_error", "mean_confidence")

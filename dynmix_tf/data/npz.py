@@ -60,9 +60,13 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise InputError(f"no such file: '{path}'")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here because `np.load` leaves a file open that turns out to be cut.
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array without a name")
             return {key: archive[key] if key in wanted else np.empty(0) for key in archive.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"'{path}' is no .npz file of plain arrays, or it is damaged "
             f"({' '.join(str(error).split())})"

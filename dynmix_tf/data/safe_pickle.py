@@ -68,9 +68,9 @@ class _Dtype:
 
 
 class _Array:
-    """Stands in for `numpy.ndarray`; `value` is the array."""
+    """Stands in for `numpy.ndarray`; `value` is the array once its state is set."""
 
-    value: np.ndarray
+    value: np.ndarray | None = None
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, is_fortran, content = state

@@ -40,7 +40,7 @@ def level_per_image(images: Any, level: Any, dtype: Any) -> Any:
     """
     if level is None:
         raise InputError("this operation needs a `level`: one number, or one for each image")
-    level = tf.convert_to_tensor(level)
+    level = tf.convert_to_tensor(level, dtype_hint=tf.float64)  # as Pillow's own arithmetic
     count = images.shape[0]
     if level.shape.rank not in (0, 1) or (
         level.shape.rank == 1 and None not in (count, level.shape[0]) and level.shape[0] != count

@@ -137,15 +137,16 @@ def rotate(images: Tensor, level: Tensor) -> Tensor:
     Reference: `PIL.Image.rotate(level, BILINEAR)`.
     """
     images = uint8_batch(images)
-    radians = -level_per_image(images, level, tf.float64) * (3.141592653589793 / 180)
-    # Pillow rounds too: the quarter turns are then exact
+    degrees = tf.math.floormod(level_per_image(images, level, tf.float64), 360.0)
+    radians = -degrees * (3.141592653589793 / 180)
+    # the rounding is Pillow's: it makes the quarter turns exact
     cos, sin = (tf.round(f(radians) * 1e15)[:, None, None] / 1e15 for f in (tf.cos, tf.sin))
     height, width = tf.shape(images)[1], tf.shape(images)[2]
     center_x, center_y = (tf.cast(side, tf.float64) / 2 for side in (width, height))
     x = tf.cast(tf.range(width), tf.float64) + 0.5
     y = (tf.cast(tf.range(height), tf.float64) + 0.5)[:, None]
-    source_x = cos * x + sin * y + (center_x - cos * center_x - sin * center_y)
-    source_y = cos * y - sin * x + (center_y + sin * center_x - cos * center_y)
+    source_x = cos * x + sin * y + (cos * -center_x + sin * -center_y + center_x)
+    source_y = -sin * x + cos * y + (-sin * -center_x + cos * -center_y + center_y)
     left, right, weight_x, inside_x = _neighbors(source_x, width)
     top, bottom, weight_y, inside_y = _neighbors(source_y, height)
     pixels = tf.reshape(images, [-1, images.shape[3]])

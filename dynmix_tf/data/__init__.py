@@ -1,0 +1,66 @@
+"""Data sets by name, as NumPy arrays in memory. Nothing here imports TensorFlow.
+
+The exception is `fashion_mnist` where no file of it is found: Keras then downloads it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+from dynmix_tf.data.cifar import load_cifar10, load_cifar100
+from dynmix_tf.data.fashion_mnist import find_fashion_mnist, load_fashion_mnist
+from dynmix_tf.data.image_data import ImageData
+from dynmix_tf.data.npz import load_npz
+from dynmix_tf.data.photos import load_photos
+from dynmix_tf.errors import InputError, unknown_name
+
+__all__ = ["ImageData", "find_fashion_mnist", "load", "names"]
+
+_LOADERS: dict[str, Callable[..., ImageData]] = {
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
+    "fashion_mnist": load_fashion_mnist,
+    "photos": load_photos,
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names that `load` knows, besides any path that ends in `.npz`."""
+    return tuple(_LOADERS)
+
+
+def load(name: str, data_dir: str | os.PathLike[str] | None = None, **options: Any) -> ImageData:
+    """Loads a data set into memory.
+
+    Args:
+        name: One of `names()`, or the path of an `.npz` file.
+        data_dir: Folder of the data set's files, for those that are read from a folder.
+        **options: What the data set's own loader takes besides, such as `image_size`,
+            `num_train`, `num_test` and `seed` of `photos`.
+
+    Returns:
+        The images and labels of both splits, in an order that never changes.
+
+    Raises:
+        InputError: The name or an option is unknown, or the files are missing or damaged.
+
+    Example:
+        >>> load("photos", num_train=90, num_test=9).class_names[0]
+        'astronaut'
+    """
+    if name.endswith(".npz"):
+        loader, arguments = load_npz, {"path": name, **options}
+    elif name in _LOADERS:
+        loader, arguments = _LOADERS[name], options
+    else:
+        raise unknown_name("dataset", name, [*_LOADERS, "FILE.npz"])
+    if data_dir is not None:
+        arguments = {**arguments, "data_dir": data_dir}
+    known = inspect.signature(loader).parameters
+    for option in arguments:
+        if option not in known:
+            raise InputError(f"dataset '{name}' takes no `{option}`. It takes: {', '.join(known)}")
+    return loader(**arguments)

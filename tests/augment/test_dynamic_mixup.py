@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from dynmix_tf import randomness
+from dynmix_tf.augment import OPERATION_SETS, DynamicMixup
+from dynmix_tf.augment.dynamic_mixup import mixing_coefficients
+from dynmix_tf.errors import InputError
+
+BILINEAR, AFFINE = Image.Resampling.BILINEAR, Image.Transform.AFFINE
+PILLOW = {
+    "flip_left_right": lambda x, s, sign: ImageOps.mirror(x),
+    "flip_up_down": lambda x, s, sign: ImageOps.flip(x),
+    "rotate": lambda x, s, sign: x.rotate(sign * int(s * 30 / 10), BILINEAR),
+    "translate_x": lambda x, s, sign: x.transform(
+        x.size, AFFINE, (1, 0, sign * int(s * (x.size[0] / 3) / 10), 0, 1, 0), resample=BILINEAR
+    ),
+    "translate_y": lambda x, s, sign: x.transform(
+        x.size, AFFINE, (1, 0, 0, 0, 1, sign * int(s * (x.size[1] / 3) / 10)), resample=BILINEAR
+    ),
+    "shear_x": lambda x, s, sign: x.transform(
+        x.size, AFFINE, (1, sign * s * 0.3 / 10, 0, 0, 1, 0), resample=BILINEAR
+    ),
+    "shear_y": lambda x, s, sign: x.transform(
+        x.size, AFFINE, (1, 0, 0, sign * s * 0.3 / 10, 1, 0), resample=BILINEAR
+    ),
+    "autocontrast": lambda x, s, sign: ImageOps.autocontrast(x),
+    "equalize": lambda x, s, sign: ImageOps.equalize(x),
+    "solarize": lambda x, s, sign: ImageOps.solarize(x, 256 - int(s * 256 / 10)),
+    "posterize": lambda x, s, sign: ImageOps.posterize(x, 4 - int(s * 4 / 10)),
+}
+
+
+def written_from_the_paper(image, names, drawn, linear):
+    """One image with Pillow, one product term at a time."""
+    ends = []
+    for chain in range(len(drawn["depth"])):
+        x = Image.fromarray(image)
+        for step in range(drawn["depth"][chain]):
+            sign = -1 if drawn["negative"][chain, step] else 1
+            strength = float(drawn["strength"][chain, step])
+            x = PILLOW[names[drawn["operation"][chain, step]]](x, strength, sign)
+        ends.append(np.asarray(x, np.float64))
+    m = drawn["weight"].astype(np.float64)
+    mixed = sum(weight * end for weight, end in zip(m, ends, strict=True))
+    for i in range(len(m)):
+        for j in range(i + 1, len(m)):
+            if not linear:
+                mixed = mixed + m[i] * m[j] * (ends[i] - ends[j])
+    return mixed
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"mixing": "linear"},
+        {"severity": 10.0, "weights": "independent", "alpha": 0.5},
+        {"num_chains": 3, "max_depth": 3, "operations": "augmix"},
+        {"operations": ("rotate", "equalize"), "severity": 0.05},
+    ],
+    ids=str,
+)
+def test_equals_the_paper_written_with_pillow(settings, photo_crops):
+    batch = photo_crops(40, 32)[:, :, :36]
+    layer = DynamicMixup(**settings)
+    drawn = layer.get_random_transformation(
+        randomness.example_keys((5, 6), tf.range(len(batch))), tf.constant(batch)
+    )
+    drawn = {name: value.numpy() for name, value in drawn.items()}
+    names = settings.get("operations", "standard")
+    names = OPERATION_SETS[names] if isinstance(names, str) else names
+    got = layer(batch, seed=(5, 6)).numpy()
+    for i, image in enumerate(batch):
+        one = {name: value[i] for name, value in drawn.items()}
+        want = written_from_the_paper(image, names, one, settings.get("mixing") == "linear")
+        np.testing.assert_allclose(got[i], want, atol=2e-3)
+
+
+def test_an_image_does_not_depend_on_its_batch(photo_crops):
+    batch = photo_crops(32, 16)
+    layer = DynamicMixup()
+    keys = randomness.example_keys((1, 1), tf.range(16))
+    whole = layer.augment(tf.constant(batch), keys).numpy()
+    order = np.random.default_rng(0).permutation(16)
+    for part in np.split(order, [1, 4, 9]):
+        got = layer.augment(tf.constant(batch[part]), tf.gather(keys, part)).numpy()
+        np.testing.assert_array_equal(got, whole[part])
+
+
+def test_every_image_draws_its_own():
+    layer = DynamicMixup()
+    images = tf.zeros((20_000, 1, 1, 3), tf.uint8)
+    drawn = layer.get_random_transformation(
+        randomness.example_keys((0, 0), tf.range(20_000)), images
+    )
+    depth, operation = drawn["depth"].numpy(), drawn["operation"].numpy()
+    for chain in range(2):
+        assert abs((depth[:, chain] == 1).mean() - 0.5) < 0.02
+        for step in range(2):
+            share = np.bincount(operation[:, chain, step], minlength=11) / 20_000
+            np.testing.assert_allclose(share, 1 / 11, atol=0.01)
+    same = (operation[:, 0, 0] == operation[:, 1, 0]).mean()
+    assert abs(same - 1 / 11) < 0.01  # with replacement, and chains independent of each other
+    assert abs(drawn["negative"].numpy().mean() - 0.5) < 0.01
+    strength = drawn["strength"].numpy()
+    assert abs(strength.mean() - 1.55) < 0.02 and strength.min() >= 0.1 and strength.max() < 3.0
+
+
+def test_weights():
+    weight = randomness.dirichlet(randomness.example_keys((0, 1), tf.range(50_000)), 1.0, 2)
+    first = mixing_coefficients(weight, "dynamic").numpy()
+    m = weight.numpy()[:, 0]
+    np.testing.assert_allclose(first[:, 0], 1 - (1 - m) ** 2, atol=1e-6)
+    np.testing.assert_allclose(first.sum(axis=1), 1, atol=1e-6)
+    # the spread of the weight around one half: 7/60, against 1/12 of the linear mix
+    assert abs(((first[:, 0] - 0.5) ** 2).mean() - 7 / 60) < 1e-3
+    np.testing.assert_array_equal(mixing_coefficients(weight, "linear"), weight)
+    three = randomness.dirichlet(randomness.example_keys((0, 2), tf.range(1000)), 1.0, 3)
+    np.testing.assert_allclose(
+        mixing_coefficients(three, "dynamic").numpy().sum(axis=1), 1, atol=1e-5
+    )
+
+
+def test_seeds(photo_crops):
+    batch, layer = photo_crops(32, 8), DynamicMixup()
+    np.testing.assert_array_equal(
+        layer(batch, seed=(7, 42)), layer(batch, seed=tf.constant([7, 42]))
+    )
+    assert (layer(batch, seed=(7, 42)).numpy() != layer(batch, seed=(7, 43)).numpy()).any()
+    assert (layer(batch).numpy() != layer(batch).numpy()).any()
+
+
+def test_config_comes_back(photo_crops):
+    layer = DynamicMixup(
+        ("rotate", "solarize"), 5.0, 0.5, 3, 1, "linear", "independent", value_range=(0, 1), seed=1
+    )
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.get_config() == layer.get_config()
+    batch = photo_crops(32, 4)
+    np.testing.assert_array_equal(layer(batch, seed=(0, 1)), again(batch, seed=(0, 1)))
+
+
+def test_inside_a_saved_model(tmp_path, photo_crops):
+    batch = photo_crops(32, 4)
+    inputs = keras.Input((32, 32, 3))
+    outputs = keras.layers.GlobalAveragePooling2D()(DynamicMixup()(inputs))
+    model = keras.Model(inputs, outputs)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(batch, verbose=0), batch.mean(axis=(1, 2)), rtol=1e-5)
+    first, second = (again(batch.astype("float32"), training=True).numpy() for _ in range(2))
+    assert (first != second).any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"operations": "standart"},
+            "unknown set of operations 'standart'; did you mean 'standard'",
+        ),
+        ({"operations": ("rotat",)}, "unknown operation 'rotat'; did you mean 'rotate'"),
+        ({"operations": ()}, "names no operation"),
+        ({"severity": -1}, r"`severity` must be in \[0, 10\]"),
+        ({"alpha": 0}, "`alpha` must be above 0"),
+        ({"num_chains": 0}, "`num_chains` must be a whole number"),
+        ({"max_depth": 1.5}, "`max_depth` must be a whole number"),
+        ({"mixing": "linar"}, "unknown `mixing` 'linar'; did you mean 'linear'"),
+        ({"weights": "free"}, "unknown `weights` 'free'"),
+    ],
+)
+def test_bad_arguments_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        DynamicMixup(**settings)
