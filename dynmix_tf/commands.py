@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from dynmix_tf.errors import InputError
 from dynmix_tf.files import write_atomic
 
-__all__ = ["define_flags", "quiet_import", "run", "settings_from_flags", "write_flags"]
+__all__ = ["define_flags", "load_tensorflow", "run", "settings_from_flags", "write_flags"]
 
 
 def define_flags(settings: type) -> None:
@@ -60,6 +59,7 @@ def run(main: Callable[[], None]) -> None:
         try:
             if len(argv) > 1:
                 raise InputError(f"unexpected argument '{argv[1]}'; settings are --name=value")
+            logging.set_verbosity(logging.ERROR)  # of TensorFlow's Python part
             main()
         except InputError as error:
             _leave(str(error))
@@ -87,20 +87,21 @@ def _leave(message: str) -> None:
     sys.exit(2)
 
 
-@contextlib.contextmanager
-def quiet_import() -> Iterator[None]:
-    """Keeps what TensorFlow's C++ part prints while it is imported, unless the import fails.
+def load_tensorflow() -> None:
+    """Imports TensorFlow, and keeps what its C++ part then prints unless the import fails.
 
-    No environment variable turns it off (tensorflow/tensorflow issue 100442), and a command's
+    No environment variable turns that off (tensorflow/tensorflow issue 100442), and a command's
     stderr is for its user.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            yield
+            import tensorflow as tf
+
+            tf.config.list_logical_devices()  # looks for a GPU, and says so where there is none
         except BaseException:
             said.seek(0)
             os.write(kept, said.read())

@@ -39,8 +39,13 @@ class TrainConfig:
         "fashion_mnist", "data set: fashion_mnist, photos, cifar10, cifar100 or a .npz file"
     )
     data_dir: str = _setting("", "folder of the data set's files; empty looks in the usual places")
-    num_train: int = _setting(0, "training images to use, the first ones; 0 is all", low=0)
-    num_test: int = _setting(0, "test images to use, the first ones; 0 is all", low=0)
+    image_size: int = _setting(0, "side of the images of `photos`, 32 to 224; 0 is 32", low=0)
+    num_train: int = _setting(
+        0, "training images to use, the first ones; 0 is the data set's number", low=0
+    )
+    num_test: int = _setting(
+        0, "test images to use, the first ones; 0 is the data set's number", low=0
+    )
     model: str = _setting("small_cnn", "network: small_cnn or wrn_<depth>_<width>")
     method: str = _setting("dynmix", "training method", METHODS)
     consistency: str = _setting(

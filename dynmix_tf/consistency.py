@@ -131,7 +131,7 @@ class ConsistencyModel(keras.Model):
             self.cross_entropy_loss.call(y, ops.cast(views[0], "float32")), sample_weight
         )
         loss = self.cross_entropy_loss(y, views[0], sample_weight)
-        if several:
+        if self.divergence is not None and several:
             logits = ops.cast(ops.stack(views, axis=1), "float32")
             self.divergence.update_state(self.consistency_loss.call(y, logits), sample_weight)
             loss += self.consistency_weight * self.consistency_loss(y, logits, sample_weight)

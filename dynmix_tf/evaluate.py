@@ -36,22 +36,20 @@ def main() -> None:
     if BENCHMARK.value != "generated":
         raise unknown_name("--benchmark", BENCHMARK.value, ["generated"])
 
-    from dynmix_tf import data, runs
+    from dynmix_tf import data, runs, scoring
     from dynmix_tf.benchmarks import GeneratedBenchmark
 
     model, output_dir = Path(MODEL.value), Path(OUTPUT_DIR.value)
-    if not model.exists():
-        raise InputError(f"no model at {model}; expected a .keras file or a SavedModel folder")
-    settings = runs.settings(model.parent) if (model.parent / "config.json").exists() else {}
+    scoring.check_model(model)
+    in_run = (model.parent / "config.json").exists()
+    settings = runs.settings(model.parent) if in_run else {}
 
-    def given(flag, name, default):
-        return settings.get(name, default) if flag.value is None else flag.value
-
-    dataset = given(DATASET, "dataset", "")
-    if not dataset:
+    for flag in (DATASET, DATA_DIR, NUM_TEST):
+        if flag.value is not None:
+            settings = {**settings, flag.name: flag.value}
+    if not settings.get("dataset"):
         raise InputError(f"--dataset is missing; one of {', '.join(data.names())} or a .npz file")
-    images = data.load(dataset, given(DATA_DIR, "data_dir", "") or None)
-    images = images.limited(num_test=given(NUM_TEST, "num_test", 0) or None)
+    images = runs.load_data(settings)
     benchmark = GeneratedBenchmark(
         images.test_images,
         images.test_labels,
@@ -61,10 +59,9 @@ def main() -> None:
         strengths=STRENGTHS.value,
     )
     identity = {"model": model.name, "method": "", "epoch": 0}
-    if settings:
+    if in_run:
         identity = runs.identity(model.parent)
-    with commands.quiet_import():
-        from dynmix_tf import scoring
+    commands.load_tensorflow()
     rows = scoring.score(
         scoring.load_predictor(model),
         benchmark,
@@ -76,7 +73,7 @@ def main() -> None:
     )
     from dynmix_tf.reports import summary, tables
 
-    label = identity["method"] or identity["model"]
+    label = str(identity["method"] or identity["model"])
     print(tables.comparison_text({label: summary.summary(rows)}))
 
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dynmix_tf import data
 from dynmix_tf.config import TrainConfig
+from dynmix_tf.data import ImageData
 from dynmix_tf.errors import InputError
 
-__all__ = ["identity", "open_run", "settings"]
+__all__ = ["identity", "load_data", "open_run", "settings"]
 
 
 def settings(workdir: Path) -> dict[str, Any]:
@@ -32,6 +34,16 @@ def identity(workdir: Path) -> dict[str, Any]:
     """What the result rows of a finished run say of its model: `model`, `method`, `epoch`."""
     values = settings(workdir)
     return {"model": values["model"], "method": values["method"], "epoch": values["epochs"]}
+
+
+def load_data(settings: dict[str, Any]) -> ImageData:
+    """The images that settings name: `dataset`, `data_dir`, `image_size`, `num_train`, `num_test`.
+
+    Empty strings and zeros stand for the data set's own.
+    """
+    names = ("data_dir", "image_size", "num_train", "num_test")
+    given = {name: settings[name] for name in names if settings.get(name)}
+    return data.load(settings["dataset"], **given)
 
 
 def open_run(config: TrainConfig, workdir: Path) -> None:

@@ -14,7 +14,7 @@ from dynmix_tf import results
 from dynmix_tf.errors import InputError
 from dynmix_tf.metrics import rms_calibration_error
 
-__all__ = ["load_predictor", "network_predictor", "score"]
+__all__ = ["check_model", "load_predictor", "network_predictor", "score"]
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -38,16 +38,23 @@ def load_predictor(path: str | Path) -> Predict:
         >>> predict(images[:8]).shape
         (8, 10)
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"no model at {path}; expected a .keras file or a SavedModel folder")
-    if path.is_dir() and (path / "saved_model.pb").is_file():
-        return _saved_model_predictor(path)
-    if path.suffix == ".keras":
-        from dynmix_tf.export import load_model
+    check_model(path)
+    if Path(path).is_dir():
+        return _saved_model_predictor(Path(path))
+    from dynmix_tf.export import load_model
 
-        return network_predictor(load_model(path))
-    raise InputError(f"{path} is no model; expected a .keras file or a folder with saved_model.pb")
+    return network_predictor(load_model(path))
+
+
+def check_model(path: str | Path) -> None:
+    """Raises `InputError` unless the path looks like a model; TensorFlow is not imported."""
+    path = Path(path)
+    expected = "expected a .keras file or a SavedModel folder (one with saved_model.pb)"
+    if not path.exists():
+        raise InputError(f"no model at {path}; {expected}")
+    is_model = (path / "saved_model.pb").is_file() if path.is_dir() else path.suffix == ".keras"
+    if not is_model:
+        raise InputError(f"{path} is no model; {expected}")
 
 
 def network_predictor(network: Any) -> Predict:

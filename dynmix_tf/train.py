@@ -27,15 +27,15 @@ def main() -> None:
         raise InputError("--workdir is missing: the folder of the run, such as --workdir=runs/a")
     workdir = Path(WORKDIR.value)
 
-    from dynmix_tf import data, runs
+    from dynmix_tf import models, runs
 
+    models.check_name(config.model)
     runs.open_run(config, workdir)
-    images = data.load(config.dataset, config.data_dir or None)
-    images = images.limited(config.num_train or None, config.num_test or None)
-    with commands.quiet_import():
-        from dynmix_tf import engine, scoring
-        from dynmix_tf.benchmarks import GeneratedBenchmark
-        from dynmix_tf.reports.report import write_report
+    images = runs.load_data(config.to_json())
+    commands.load_tensorflow()
+    from dynmix_tf import engine, scoring
+    from dynmix_tf.benchmarks import GeneratedBenchmark
+    from dynmix_tf.reports.report import write_report
 
     commands.write_flags(workdir / "flags.txt")
     network = engine.train(config, images, workdir)

@@ -84,12 +84,12 @@ class DynamicMixup(AugmentationLayer):
                 raise InputError(f"`{name}` must be a whole number, at least 1. Received: {value}")
         if not alpha > 0:
             raise InputError(f"`alpha` must be above 0. Received: alpha={alpha}")
-        for name, value, known in (
+        for name, rule, known in (
             ("mixing", mixing, ("dynamic", "linear")),
             ("weights", weights, ("complementary", "independent")),
         ):
-            if value not in known:
-                raise unknown_name(f"`{name}`", str(value), known)
+            if rule not in known:
+                raise unknown_name(f"`{name}`", str(rule), known)
         self.operations = operations if isinstance(operations, str) else names
         self.severity = float(severity)
         self.alpha = float(alpha)

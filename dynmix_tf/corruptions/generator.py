@@ -86,8 +86,9 @@ def corrupt(
 
     Image `i` of the batch is corrupted with the random stream of (seed, name, severity,
     first_index + i): a set may be made in batches of any size, or one image at a time, with
-    the same bits as the result. Results are cut, not rounded, to whole grey levels, as in the
-    benchmark (motion_blur, pixelate and jpeg_compression are rounded there too).
+    the same bits as the result (NumPy, SciPy and Pillow being the same). Results are cut, not
+    rounded, to whole grey levels, as in the benchmark (motion_blur, pixelate and
+    jpeg_compression are rounded there too).
 
     Pixel lengths (radii, sigmas, displacements) are used as they are in the table, whatever
     the size of the image. Zoom, pixelate and the fog's fractal follow the image's size.
@@ -108,6 +109,7 @@ def corrupt(
         InputError: If an argument is not as said above.
 
     Example:
+        >>> import numpy as np
         >>> image = np.full((32, 32, 3), 128, np.uint8)
         >>> corrupt(image, "contrast", severity=5).shape
         (32, 32, 3)

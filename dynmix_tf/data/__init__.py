@@ -32,20 +32,31 @@ def names() -> tuple[str, ...]:
     return tuple(_LOADERS)
 
 
-def load(name: str, data_dir: str | os.PathLike[str] | None = None, **options: Any) -> ImageData:
+def load(
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    num_train: int | None = None,
+    num_test: int | None = None,
+    **options: Any,
+) -> ImageData:
     """Loads a data set into memory.
 
     Args:
         name: One of `names()`, or the path of an `.npz` file.
         data_dir: Folder of the data set's files, for those that are read from a folder.
-        **options: What the data set's own loader takes besides, such as `image_size`,
-            `num_train`, `num_test` and `seed` of `photos`.
+        num_train: Training images to take, the first ones; any number of `photos`. None is the
+            data set's own number.
+        num_test: Test images to take, alike.
+        **options: What the data set's own loader takes besides: `image_size` and `seed` of
+            `photos`.
 
     Returns:
         The images and labels of both splits, in an order that never changes.
 
     Raises:
-        InputError: The name or an option is unknown, or the files are missing or damaged.
+        InputError: The name or an option is unknown, the files are missing or damaged, or there
+            are fewer images than asked for.
 
     Example:
         >>> load("photos", num_train=90, num_test=9).class_names[0]
@@ -60,7 +71,11 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, **options: A
     if data_dir is not None:
         arguments = {**arguments, "data_dir": data_dir}
     known = inspect.signature(loader).parameters
+    limits = {"num_train": num_train, "num_test": num_test}
+    if "num_train" in known:
+        arguments |= {name: limit for name, limit in limits.items() if limit is not None}
+        limits = {}
     for option in arguments:
         if option not in known:
             raise InputError(f"dataset '{name}' takes no `{option}`. It takes: {', '.join(known)}")
-    return loader(**arguments)
+    return loader(**arguments).limited(**limits)

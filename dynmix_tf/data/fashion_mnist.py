@@ -47,6 +47,10 @@ def find_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Path |
 
     Returns:
         The folder, or None where no folder has all four files (plain or `.gz`).
+
+    Example:
+        >>> find_fashion_mnist("no/such/folder") is None
+        True
     """
     if data_dir is not None:
         folders = [Path(data_dir)]

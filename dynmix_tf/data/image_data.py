@@ -27,6 +27,7 @@ class ImageData:
         InputError: A shape, dtype, count or label is not as above.
 
     Example:
+        >>> import numpy as np
         >>> images = np.zeros((4, 32, 32, 3), np.uint8)
         >>> labels = np.array([0, 1, 0, 1], np.int32)
         >>> data = ImageData("demo", images, labels, images, labels, ("cat", "dog"))

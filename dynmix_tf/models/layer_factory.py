@@ -20,6 +20,7 @@ class LayerFactory:
         seed: Non-negative integer, or None for weights that differ from build to build.
 
     Example:
+        >>> import numpy as np
         >>> make = LayerFactory(seed=0)
         >>> make.conv(16)(np.zeros((1, 32, 32, 3))).shape
         TensorShape([1, 32, 32, 16])

@@ -19,7 +19,7 @@ from dynmix_tf.reports import plots, tables
 from dynmix_tf.reports.summary import Summary, summary
 from dynmix_tf.results import read
 
-__all__ = ["METHOD_NAMES", "write_report"]
+__all__ = ["METHOD_NAMES", "summaries", "write_report"]
 
 METHOD_NAMES = {
     "standard": "Standard",
@@ -74,28 +74,25 @@ def write_report(
             measured on different benchmarks.
     """
     folder = Path(folder)
-    if not run_folders:
-        raise InputError("a report needs at least one run folder")
-    runs = _labelled([_read_run(Path(run)) for run in run_folders])
-    _check_same_benchmark(runs)
-    summaries = {label: run.summary for label, run in runs.items()}
+    runs = _comparable_runs(run_folders)
+    figures = {label: run.summary for label, run in runs.items()}
 
-    parts = [f"# {title}\n", tables.comparison(summaries), _NOTE]
+    parts = [f"# {title}\n", tables.comparison(figures), _NOTE]
     plots.error_by_corruption(
         folder / "error_by_corruption.png",
-        {label: s["corruption_errors"] for label, s in summaries.items()},
-        {label: s["clean_error"] for label, s in summaries.items()},
+        {label: s["corruption_errors"] for label, s in figures.items()},
+        {label: s["clean_error"] for label, s in figures.items()},
     )
     parts.append("![Error by corruption](error_by_corruption.png)\n")
     plots.error_and_calibration_by_severity(
         folder / "by_severity.png",
         {
             label: {"error": s["error_by_severity"], "calibration": s["calibration_by_severity"]}
-            for label, s in summaries.items()
+            for label, s in figures.items()
         },
     )
     parts.append("![Error and calibration by severity](by_severity.png)\n")
-    parts += ["## Every corruption\n", tables.per_corruption(summaries)]
+    parts += ["## Every corruption\n", tables.per_corruption(figures)]
     epochs = {label: run.epochs for label, run in runs.items() if run.epochs}
     if epochs:
         plots.training_curves(folder / "training_curves.png", epochs)
@@ -109,11 +106,31 @@ def write_report(
     return path
 
 
+def summaries(run_folders: Sequence[str | os.PathLike[str]]) -> dict[str, Summary]:
+    """The figures of several runs by the label a report gives them, for `tables.comparison`.
+
+    Args:
+        run_folders: As for `write_report`.
+
+    Raises:
+        InputError: As `write_report`.
+    """
+    return {label: run.summary for label, run in _comparable_runs(run_folders).items()}
+
+
 _NOTE = """\
 Errors and RMS calibration errors are in per cent, lower is better, the best value is bold. The
 mean corruption error is the plain mean over the corruptions and their five severities, not
 normalised by another network.
 """
+
+
+def _comparable_runs(run_folders: Sequence[str | os.PathLike[str]]) -> dict[str, _Run]:
+    if not run_folders:
+        raise InputError("a report needs at least one run folder")
+    runs = _labelled([_read_run(Path(run)) for run in run_folders])
+    _check_same_benchmark(runs)
+    return runs
 
 
 def _read_run(folder: Path) -> _Run:

@@ -33,7 +33,7 @@ def test_takes_bytes_or_floats_and_returns_float32_logits(networks, photo_crops,
 @pytest.mark.parametrize("name", models.names())
 def test_pixels_are_normalised_inside_to_plus_minus_one(networks, photo_crops, name):
     images = photo_crops(32, 2)
-    first = keras.Model(networks[name].inputs, networks[name].get_layer("rescaling").output)
+    first = keras.Model(networks[name].input, networks[name].get_layer("rescaling").output)
     np.testing.assert_allclose(first(images), (images / 255 - 0.5) / 0.5, atol=1e-6)
 
 

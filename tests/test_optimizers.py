@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from dynmix_tf.optimizers import CoupledSGD, cosine_schedule
+
+
+def pytorch_sgd(weight, gradients, rates, l2, momentum=0.9):
+    """torch.optim.SGD(momentum, weight_decay, nesterov=True), written from its documentation."""
+    velocity = None
+    for gradient, rate in zip(gradients, rates, strict=True):
+        step = gradient + l2 * weight
+        velocity = step if velocity is None else momentum * velocity + step
+        weight = weight - rate * (step + momentum * velocity)
+    return weight
+
+
+@pytest.mark.parametrize("l2", [0.0, 5e-4, 0.1])
+def test_constant_rate_equals_pytorch(l2):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=5), rng.normal(size=(20, 5))
+    variable = keras.Variable(start, dtype="float32")
+    optimizer = CoupledSGD(0.05, l2=l2)
+    for gradient in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [variable])
+    want = pytorch_sgd(start, gradients, [0.05] * 20, l2)
+    np.testing.assert_allclose(variable.numpy(), want, rtol=1e-4, atol=1e-6)
+
+
+def test_it_is_not_the_decoupled_decay_of_keras():
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=5), rng.normal(size=(20, 5))
+    ends = []
+    for optimizer in (
+        CoupledSGD(0.05, l2=0.1),
+        keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.1),
+    ):
+        variable = keras.Variable(start, dtype="float32")
+        for gradient in gradients:
+            optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [variable])
+        ends.append(variable.numpy())
+    assert np.abs(ends[0] - ends[1]).max() > 0.05
+
+
+def test_cosine_equals_the_formula_of_augmix():
+    schedule = cosine_schedule(0.1, steps=200)
+    for step in (0, 1, 50, 100, 199, 200):
+        want = 1e-6 + (0.1 - 1e-6) / 2 * (1 + np.cos(np.pi * step / 200))
+        assert float(schedule(step)) == pytest.approx(want, rel=1e-4, abs=1e-8)
+
+
+def test_config_comes_back():
+    optimizer = CoupledSGD(cosine_schedule(0.1, 10), momentum=0.8, nesterov=False, l2=0.3)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert again.get_config() == optimizer.get_config()
