@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,11 @@ def restore_checkpoint(path: Path, model: Any) -> int:
     """
     variables = _variables(model)
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        # opened here: NumPy leaves a damaged file open
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
         epoch = int(arrays.pop("epoch"))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path} is no checkpoint ({error}); delete it to start the run anew"
         ) from None

@@ -66,7 +66,13 @@ def network_predictor(network: Any) -> Predict:
         return tf.nn.softmax(tf.cast(logits, tf.float32))
 
     compiled = tf.function(forward)
-    return lambda images: compiled(tf.constant(images)).numpy()
+    expected = network.input_shape
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        _check_shape(images, expected)
+        return compiled(tf.constant(images)).numpy()
+
+    return predict
 
 
 def _saved_model_predictor(path: Path) -> Predict:
@@ -85,11 +91,22 @@ def _saved_model_predictor(path: Path) -> Predict:
         raise InputError(f"{path}: `serve` takes {image.dtype.name} images; expected uint8")
 
     def predict(images: np.ndarray) -> np.ndarray:
+        _check_shape(images, image.shape)
         (probabilities,) = serve(image=tf.constant(images)).values()
         return probabilities.numpy()
 
     predict.owner = loaded  # type: ignore[attr-defined]  # a signature does not keep its variables
     return predict
+
+
+def _check_shape(images: np.ndarray, expected: Any) -> None:
+    # TensorFlow itself would run on, and score noise
+    pairs = zip(images.shape[1:], tuple(expected)[1:], strict=True)
+    if any(wanted not in (None, came) for came, wanted in pairs):
+        raise InputError(
+            f"the model takes images of shape {tuple(expected)[1:]}, not {images.shape[1:]}; "
+            "evaluate it on data of its own size"
+        )
 
 
 def score(
@@ -164,13 +181,7 @@ def _predictions(
 ) -> tuple[np.ndarray, np.ndarray]:
     confidence, correct = [], []
     for images, labels in benchmark.batches(corruption, severity, batch_size):
-        try:
-            probabilities = predict(images)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"the model does not take images of shape {images.shape[1:]}: "
-                f"{str(error).splitlines()[0]}"
-            ) from None
+        probabilities = predict(images)
         confidence.append(probabilities.max(axis=1))
         correct.append(probabilities.argmax(axis=1) == labels)
     return np.concatenate(confidence), np.concatenate(correct)

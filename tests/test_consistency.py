@@ -90,7 +90,9 @@ def test_fit_evaluate_predict(views_and_labels, photo_crops):
     model = ConsistencyModel(network())
     model.compile(CoupledSGD(0.01))
     ds = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
-    history = model.fit(Views(DynamicMixup()).over(ds), epochs=2, verbose=0, shuffle=False, validation_data=ds)
+    history = model.fit(
+        Views(DynamicMixup()).over(ds), epochs=2, verbose=0, shuffle=False, validation_data=ds
+    )
     names = {"loss", "ce", "js", "accuracy", "val_loss", "val_ce", "val_accuracy"}
     assert set(history.history) == names
     assert model.predict(images, verbose=0).shape == (24, 3)

@@ -1,0 +1,135 @@
+"""The commands as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dynmix_tf import results
+
+TRAIN = [
+    "train",
+    "--dataset=photos",
+    "--num_train=60",
+    "--num_test=9",
+    "--epochs=1",
+    "--batch_size=30",
+]
+
+
+def command(name, *words, folder=None):
+    return subprocess.run(
+        [sys.executable, "-m", f"dynmix_tf.{name}", *words],
+        capture_output=True, text=True, cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"},
+    )  # fmt: skip
+
+
+def test_help_is_no_mistake_and_loads_no_tensorflow():
+    for name, flag in (("train", "severity"), ("evaluate", "output_dir")):
+        done = command(name, "--help")
+        assert done.returncode == 0 and not done.stderr
+        assert f"--{flag}" in done.stdout and f"python -m dynmix_tf.{name}" in done.stdout
+    code = "import sys, dynmix_tf.train, dynmix_tf.scoring; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "message"),
+    [
+        ("train", ["--sevrity=3"], "Unknown command line flag 'sevrity'. Did you mean: severity ?"),
+        ("train", ["--epochs=many"], "flag --epochs=many: invalid literal"),
+        ("train", ["fast"], "unexpected argument 'fast'"),
+        ("train", [], "--workdir is missing"),
+        ("train", ["--workdir=w", "--method=dinmix"], "did you mean 'dynmix'?"),
+        ("train", ["--workdir=w", "--model=wrn_41_2"], "the depth must be 6n + 4"),
+        ("train", ["--workdir=w", "--dataset=foto"], "unknown dataset 'foto'; did you mean 'photos'"),
+        ("train", ["--workdir=w", "--data_dir=absent"], "absent"),
+        ("train", ["--workdir=w", "--severity=11"], "--severity must be in [0, 10]"),
+        ("train", ["--workdir=w", "--method=standard", "--consistency=jsd"], "one view"),
+        ("train", ["--workdir=w", "--dataset=photos", "--num_test=-1"], "--num_test must be 0 or more"),
+        ("train", ["--workdir=w", "--dataset=photos", "--data_dir=x"], "takes no `data_dir`"),
+        ("train", ["--flagfile=absent"], "absent"),
+        ("evaluate", [], "--model is missing"),
+        ("evaluate", ["--model=absent", "--output_dir=o"], "no model at absent"),
+        ("evaluate", ["--model=.", "--output_dir=o"], ". is no model"),
+        ("evaluate", ["--model=.", "--output_dir=o", "--benchmark=cifar"], "unknown --benchmark"),
+        ("evaluate", ["--model=m.keras", "--output_dir=o"], "--dataset is missing"),
+        (
+            "evaluate",
+            ["--model=m.keras", "--output_dir=o", "--dataset=photos", "--corruptions=fogg"],
+            "unknown corruption 'fogg'; did you mean 'fog'?",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_status_2(name, words, message, tmp_path):
+    (tmp_path / "m.keras").write_bytes(b"no model")
+    done = command(name, *words, folder=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("commands") / "run"
+    done = command(*TRAIN, f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    return workdir
+
+
+def test_train_evaluates_and_reports(finished):
+    rows = results.read(finished / "robustness.csv")
+    assert len(rows) == 1 + 14 * 5 and rows[0]["corruption"] == "clean"
+    assert {row["num_images"] for row in rows} == {9}
+    for name in ("flags.txt", "final.keras", "export", "report.md", "error_by_corruption.png"):
+        assert (finished / name).exists()
+    config = json.loads((finished / "config.json").read_text())
+    assert config["dataset"] == "photos" and config["epochs"] == 1
+
+
+def test_the_same_flags_again_change_nothing(finished):
+    kept = ("robustness.csv", "final.keras", "metrics.jsonl", "report.md")
+    before = {name: (finished / name).read_bytes() for name in kept}
+    done = command("train", f"--flagfile={finished / 'flags.txt'}")
+    assert done.returncode == 0, done.stderr
+    assert {name: (finished / name).read_bytes() for name in kept} == before
+
+
+def test_other_flags_are_refused_in_one_line(finished):
+    done = command(*TRAIN, f"--workdir={finished}", "--seed=1")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "other settings (seed: 0 there, 1 here)" in done.stderr
+
+
+def test_evaluate_scores_the_export_and_the_keras_file_alike(finished, tmp_path):
+    trained = results.read(finished / "robustness.csv")
+    for name in ("export", "final.keras"):
+        output = tmp_path / name
+        done = command("evaluate", f"--model={finished / name}", f"--output_dir={output}")
+        assert done.returncode == 0, done.stderr
+        assert "Dynamic Mixup" in done.stdout or "dynmix" in done.stdout
+        rows = results.read(output / "robustness.csv")
+        for ours, theirs in zip(trained, rows, strict=True):
+            assert {**ours, "rms_calibration_error": 0, "mean_confidence": 0} == {
+                **theirs, "rms_calibration_error": 0, "mean_confidence": 0
+            }  # fmt: skip
+            np.testing.assert_allclose(
+                ours["mean_confidence"], theirs["mean_confidence"], rtol=1e-5
+            )
+
+
+def test_a_file_that_is_no_model_is_told_in_one_line(tmp_path):
+    (tmp_path / "m.keras").write_bytes(b"no model")
+    words = ["--model=m.keras", "--output_dir=o", "--dataset=photos", "--num_test=9"]
+    done = command("evaluate", *words, folder=tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "m.keras is no Keras model" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]

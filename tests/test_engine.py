@@ -1,0 +1,227 @@
+"""Whole runs on real images: the same twice, interrupted and continued, on one and two devices."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dynmix_tf import data, engine, export, runs
+from dynmix_tf.callbacks import RunRecord
+from dynmix_tf.config import TrainConfig
+from dynmix_tf.errors import InputError
+
+SETTINGS = {"dataset": "photos", "batch_size": 30, "epochs": 3, "learning_rate": 0.05}
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return data.load("photos", num_train=100, num_test=18)
+
+
+def run(photos, workdir, **settings):
+    config = TrainConfig(**{**SETTINGS, **settings})
+    runs.open_run(config, workdir)
+    network = engine.train(config, photos, workdir)
+    return [weight.numpy() for weight in network.weights]
+
+
+def lines(workdir):
+    epochs = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    timing = ("seconds", "images_per_second")
+    return [{k: v for k, v in epoch.items() if k not in timing} for epoch in epochs]
+
+
+@pytest.fixture(scope="module")
+def unbroken(photos, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("unbroken") / "run"
+    return run(photos, workdir), workdir
+
+
+def test_a_run_leaves_its_whole_record(unbroken, photos):
+    weights, workdir = unbroken
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["epochs"] == 3 and config["consistency"] == "jsd"
+    assert set(config["versions"]) == {"dynmix_tf", "python", "tensorflow", "keras", "numpy"}
+    assert [line["epoch"] for line in lines(workdir)] == [1, 2, 3]
+    assert lines(workdir)[-1]["loss"] < lines(workdir)[0]["loss"]
+    assert list((workdir / "tensorboard").rglob("events.out.*"))
+    loaded = export.load_model(workdir / "final.keras")
+    for got, want in zip(loaded.weights, weights, strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert (workdir / "export" / "saved_model.pb").is_file()
+
+
+def test_the_same_command_twice_gives_the_same_weights(unbroken, photos, tmp_path):
+    weights, workdir = unbroken
+    again = run(photos, tmp_path / "run")
+    for got, want in zip(again, weights, strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert lines(tmp_path / "run") == lines(workdir)
+    other = run(photos, tmp_path / "other", seed=1)
+    assert any((got != want).any() for got, want in zip(other, weights, strict=True))
+
+
+@pytest.mark.parametrize("moment", ["in an epoch", "before the checkpoint", "after the checkpoint"])
+def test_an_interrupted_run_continues_to_the_same_weights(
+    unbroken, photos, tmp_path, monkeypatch, moment
+):
+    weights, workdir = unbroken
+    place = {
+        "in an epoch": (RunRecord, "on_train_batch_end", 6),  # in the second epoch
+        "before the checkpoint": (
+            sys.modules["dynmix_tf.callbacks.run_record"],
+            "save_checkpoint",
+            2,
+        ),
+        "after the checkpoint": (RunRecord, "on_epoch_begin", 3),
+    }[moment]
+    owner, name, count = place
+    original, calls = getattr(owner, name), []
+
+    def interrupting(*args, **kwargs):
+        calls.append(name)
+        if len(calls) == count:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupting)
+        with pytest.raises(KeyboardInterrupt):
+            run(photos, tmp_path / "run")
+    assert not (tmp_path / "run" / "final.keras").exists()
+    for got, want in zip(run(photos, tmp_path / "run"), weights, strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert lines(tmp_path / "run") == lines(workdir)
+
+
+def test_a_finished_run_is_not_trained_again(unbroken, photos, monkeypatch):
+    weights, workdir = unbroken
+    monkeypatch.setattr(keras.Model, "fit", None)
+    for got, want in zip(run(photos, workdir), weights, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"method": "standard"},
+        {"consistency": "jsd_single"},
+        {"consistency": "none", "mixing": "linear"},
+        {"mix_weights": "independent", "operations": "imagenet", "num_chains": 3},
+    ],
+    ids=str,
+)
+def test_other_methods_train(settings, photos, tmp_path):
+    run(photos, tmp_path / "run", epochs=1, **settings)
+    (line,) = lines(tmp_path / "run")
+    assert np.isfinite(line["loss"])
+    views = (
+        0 if settings.get("method") == "standard" or settings.get("consistency") == "none" else 1
+    )
+    assert ("js" in line) == bool(views)
+
+
+def test_the_stream_shows_every_image_once_in_a_pass(photos):
+    config = TrainConfig(**{**SETTINGS, "method": "standard", "batch_size": 25})
+    labelled = data.ImageData(
+        "numbered", photos.train_images, np.arange(100, dtype="int32"),
+        photos.test_images, photos.test_labels, tuple(map(str, range(100))),
+    )  # fmt: skip
+    labels = [y.numpy() for _, y in engine.training_dataset(config, labelled).take(8)]
+    first, second = np.concatenate(labels[:4]), np.concatenate(labels[4:])
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert (first != second).any() and (first != np.arange(100)).any()
+    later = engine.training_dataset(config, labelled, start=4).take(1)
+    np.testing.assert_array_equal(next(iter(later))[1], labels[4])
+
+
+def test_views_are_those_of_the_settings(photos):
+    images = tf.constant(photos.train_images[:4])
+    keys = tf.constant([1, 2, 3, 4], tf.uint32)
+    for consistency, count in (("jsd", 3), ("jsd_single", 2), ("none", 1)):
+        views = engine.make_views(TrainConfig(consistency=consistency)).augment(images, keys)
+        assert len(views) == count
+    layer = engine.make_views(TrainConfig(severity=1.5, alpha=0.4, operations="imagenet")).layer
+    assert (layer.severity, layer.alpha, layer.operations) == (1.5, 0.4, "imagenet")
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(photos, tmp_path):
+    with pytest.raises(InputError, match="the loss became .* in epoch 1; .*--learning_rate"):
+        run(photos, tmp_path / "run", learning_rate=1e30, epochs=2)
+    assert not (tmp_path / "run" / "final.keras").exists()
+
+
+def test_damaged_and_foreign_checkpoints_are_named(unbroken, photos, tmp_path):
+    path = tmp_path / "run" / "checkpoints" / "last.npz"
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            RunRecord, "on_train_end", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        run(photos, tmp_path / "run", epochs=1)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="is no checkpoint"):
+        run(photos, tmp_path / "run", epochs=1)
+    other = unbroken[1] / "checkpoints" / "last.npz"
+    with np.load(other) as saved:
+        arrays = dict(saved)
+    arrays["model/0"] = arrays["model/0"][..., :1]
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match="is of another model"):
+        run(photos, tmp_path / "run", epochs=1)
+
+
+def test_a_folder_of_another_run_is_refused(unbroken, tmp_path):
+    workdir = unbroken[1]
+    before = {path.name: path.stat().st_mtime_ns for path in workdir.iterdir()}
+    with pytest.raises(
+        InputError, match="other settings .epochs: 3 there, 4 here.; choose another"
+    ):
+        runs.open_run(TrainConfig(**{**SETTINGS, "epochs": 4}), workdir)
+    assert {path.name: path.stat().st_mtime_ns for path in workdir.iterdir()} == before
+    (tmp_path / "letters.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty and holds no run"):
+        runs.open_run(TrainConfig(), tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="no run's config.json"):
+        runs.open_run(TrainConfig(), tmp_path)
+
+
+TWO_DEVICES = """
+import sys, json
+from pathlib import Path
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from dynmix_tf import data, engine, export, runs
+from dynmix_tf.config import TrainConfig
+config = TrainConfig(strategy="mirrored", **json.loads(sys.argv[2]))
+runs.open_run(config, Path(sys.argv[1]))
+photos = data.load("photos", num_train=100, num_test=18)
+network = engine.train(config, photos, Path(sys.argv[1]))
+served = export.load_model(Path(sys.argv[1]) / "final.keras")
+"""
+
+
+def test_a_run_on_two_devices(tmp_path):
+    settings = {**SETTINGS, "epochs": 2}
+    code = [sys.executable, "-c", TWO_DEVICES, str(tmp_path / "run"), json.dumps(settings)]
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run(code, check=True, capture_output=True, env=env)
+    assert len(json.loads((tmp_path / "run" / "config.json").read_text())["devices"]) == 2
+    assert [line["epoch"] for line in lines(tmp_path / "run")] == [1, 2]
+    assert (tmp_path / "run" / "export" / "saved_model.pb").is_file()
+
+
+def test_devices_that_cannot_be_had():
+    from dynmix_tf.distribution import make_strategy
+
+    with pytest.raises(InputError, match="needs several devices"):
+        make_strategy("mirrored", 32)

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dynmix_tf import corruptions, export, models, results, scoring
+from dynmix_tf.benchmarks import GeneratedBenchmark
+from dynmix_tf.callbacks import RobustnessEvaluation
+from dynmix_tf.errors import InputError
+from dynmix_tf.metrics import rms_calibration_error
+
+IDENTITY = {"model": "small_cnn", "method": "standard", "epoch": 1}
+
+
+@pytest.fixture(scope="module")
+def network():
+    return models.build("small_cnn", (32, 32, 3), 3, seed=0)
+
+
+@pytest.fixture
+def benchmark(photo_crops):
+    labels = np.arange(20) % 3
+    return GeneratedBenchmark(
+        photo_crops(32, 20), labels, "crops", ["fog", "pixelate"], severities=(1, 5), seed=4
+    )
+
+
+def score(predict, benchmark, folder, **arguments):
+    return scoring.score(
+        predict, benchmark, folder / "robustness.csv", folder / "images", IDENTITY, **arguments
+    )
+
+
+def test_rows_are_what_numpy_says(network, benchmark, tmp_path):
+    rows = score(scoring.network_predictor(network), benchmark, tmp_path, batch_size=7)
+    assert [(row["corruption"], row["severity"]) for row in rows] == [
+        ("clean", 0), ("fog", 1), ("fog", 5), ("pixelate", 1), ("pixelate", 5),
+    ]  # fmt: skip
+    assert results.read(tmp_path / "robustness.csv") == rows
+    for row in rows:
+        images = benchmark.images
+        if row["severity"]:
+            images = corruptions.corrupt(images, row["corruption"], row["severity"], seed=4)
+        p = tf.nn.softmax(network(images.astype("float32"), training=False)).numpy()
+        correct = p.argmax(axis=1) == benchmark.labels
+        confidence, kept = results.load_images(
+            tmp_path / "images", row["corruption"], row["severity"]
+        )
+        np.testing.assert_allclose(confidence, p.max(axis=1), rtol=1e-5)
+        np.testing.assert_array_equal(kept, correct)
+        assert row["error"] == pytest.approx(1 - correct.mean())
+        assert row["rms_calibration_error"] == rms_calibration_error(confidence, correct)
+        assert row["num_images"] == 20 and row["dataset"] == "crops" and row["benchmark_seed"] == 4
+
+
+def test_an_interrupted_evaluation_continues(network, benchmark, tmp_path):
+    predict = scoring.network_predictor(network)
+    whole = score(predict, benchmark, tmp_path / "whole")
+    seen = []
+
+    def failing(images):
+        seen.append(len(images))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return predict(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        score(failing, benchmark, tmp_path / "broken")
+    assert len(results.read(tmp_path / "broken" / "robustness.csv")) == 2
+    calls = []
+    again = score(lambda x: calls.append(1) or predict(x), benchmark, tmp_path / "broken")
+    assert again == whole and len(calls) == 3
+    files = [(tmp_path / name / "robustness.csv").read_bytes() for name in ("whole", "broken")]
+    assert files[0] == files[1]
+    assert score(failing, benchmark, tmp_path / "broken") == whole  # nothing is left to measure
+
+
+def test_another_model_or_benchmark_is_measured_beside(network, benchmark, tmp_path):
+    predict = scoring.network_predictor(network)
+    score(predict, benchmark, tmp_path)
+    benchmark.seed = 5
+    rows = score(predict, benchmark, tmp_path)
+    assert {row["benchmark_seed"] for row in rows} == {5}
+    assert len(results.read(tmp_path / "robustness.csv")) == 10
+
+
+def test_keras_file_and_saved_model_score_alike(network, benchmark, tmp_path):
+    network.save(tmp_path / "final.keras")
+    export.export_saved_model(network, tmp_path / "export")
+    rows = [
+        score(scoring.load_predictor(tmp_path / name), benchmark, tmp_path / f"of_{name}")
+        for name in ("final.keras", "export")
+    ]
+    for ours, theirs in zip(*rows, strict=True):
+        assert ours["error"] == theirs["error"]
+        assert ours["mean_confidence"] == pytest.approx(theirs["mean_confidence"], rel=1e-5)
+
+
+def test_export_has_both_endpoints_and_is_replaced_whole(network, tmp_path, photo_crops):
+    for _ in range(2):
+        export.export_saved_model(network, tmp_path / "export")
+    served = tf.saved_model.load(str(tmp_path / "export"))
+    image = photo_crops(32, 3)
+    logits = network(image.astype("float32"), training=False).numpy()
+    np.testing.assert_allclose(served.logits(image), logits, atol=1e-5)
+    np.testing.assert_allclose(served.serve(image), tf.nn.softmax(logits), atol=1e-6)
+    signature = served.signatures["serving_default"].structured_input_signature[1]["image"]
+    assert signature.dtype == tf.uint8 and signature.shape == (None, 32, 32, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_what_is_no_model_is_named(tmp_path, network):
+    with pytest.raises(InputError, match="no model at"):
+        scoring.load_predictor(tmp_path / "absent.keras")
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match="is no model; expected a .keras file"):
+        scoring.load_predictor(tmp_path / "notes.txt")
+    with pytest.raises(InputError, match="is no model"):
+        scoring.load_predictor(tmp_path)
+    (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(InputError, match="is no Keras model"):
+        scoring.load_predictor(tmp_path / "broken.keras")
+    (tmp_path / "saved_model.pb").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="is no SavedModel with an endpoint"):
+        scoring.load_predictor(tmp_path)
+    tf.saved_model.save(tf.Module(), str(tmp_path / "foreign"))
+    with pytest.raises(InputError, match="is no SavedModel with an endpoint"):
+        scoring.load_predictor(tmp_path / "foreign")
+
+
+def test_images_of_another_size_are_named(network, photo_crops, tmp_path):
+    export.export_saved_model(network, tmp_path / "export")
+    network.save(tmp_path / "final.keras")
+    benchmark = GeneratedBenchmark(photo_crops(48, 4), np.zeros(4, int), "crops", ["fog"])
+    for name in ("export", "final.keras"):
+        with pytest.raises(InputError, match=r"of shape \(32, 32, 3\), not \(48, 48, 3\)"):
+            score(scoring.load_predictor(tmp_path / name), benchmark, tmp_path)
+    assert not (tmp_path / "robustness.csv").exists()
+
+
+def test_benchmark_arguments_are_checked(photo_crops):
+    images = photo_crops(32, 2)
+    with pytest.raises(InputError, match="one label for each image"):
+        GeneratedBenchmark(images, [1])
+    with pytest.raises(InputError, match="unknown corruption 'fogg'; did you mean 'fog'"):
+        GeneratedBenchmark(images, [0, 1], names=["fogg"])
+    with pytest.raises(InputError, match="severities are 1 to 5"):
+        GeneratedBenchmark(images, [0, 1], severities=(0, 1))
+
+
+def test_callback_during_fit(network, benchmark, photo_crops, tmp_path):
+    """With an ordinary Keras model; an epoch that was measured before is not measured again."""
+    import keras
+
+    model = keras.models.clone_model(network)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    images, labels = photo_crops(32, 8).astype("float32"), np.arange(8) % 3
+    path = tmp_path / "by_epoch.csv"
+    watch = RobustnessEvaluation(benchmark, every=2, csv_path=path, model_name="mine")
+    history = model.fit(images, labels, epochs=3, verbose=0, callbacks=[watch]).history
+    rows = results.read(path)
+    assert [row["epoch"] for row in rows] == [2] * 5 + [3] * 5
+    assert len(history["corruption_error"]) == 2
+    last = rows[5:]
+    corrupted = np.mean([row["error"] for row in last[1:]])
+    assert history["corruption_error"][-1] == pytest.approx(corrupted)
+    assert history["clean_error"][-1] == last[0]["error"]
+    before = path.read_bytes()
+    model.fit(images, labels, epochs=3, initial_epoch=2, verbose=0, callbacks=[watch])
+    assert path.read_bytes() == before
+    with pytest.raises(InputError, match="1 or more whole epochs"):
+        RobustnessEvaluation(benchmark, every=0)
+    with pytest.raises(InputError, match="must name a .csv file"):
+        RobustnessEvaluation(benchmark, csv_path=tmp_path / "by_epoch")
