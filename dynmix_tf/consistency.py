@@ -46,7 +46,7 @@ class ConsistencyModel(keras.Model):
     Example:
         >>> model = ConsistencyModel(network, consistency="jsd", consistency_weight=12.0)
         >>> model.compile(dynmix_tf.optimizers.CoupledSGD(0.1, l2=5e-4))
-        >>> model.fit(views.over(ds, seed=0), epochs=10)
+        >>> history = model.fit(views.over(ds, seed=0), epochs=1, verbose=0)
 
     Reference: Dynamic Mixup, section 3 and Appendix A, Table 5; AugMix, `cifar.py`.
     """

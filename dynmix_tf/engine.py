@@ -43,9 +43,9 @@ def train(config: TrainConfig, data: ImageData, workdir: Path) -> keras.Model:
         The trained network, from images 0..255 to logits.
 
     Example:
-        >>> config = TrainConfig(dataset="photos", method="dynmix", epochs=2)
-        >>> runs.open_run(config, Path("runs/a"))
-        >>> network = train(config, dynmix_tf.data.load("photos"), Path("runs/a"))
+        >>> config = TrainConfig(dataset="photos", method="dynmix", epochs=1, batch_size=30)
+        >>> data = dynmix_tf.data.load("photos", num_train=90, num_test=9)
+        >>> network = train(config, data, Path("runs/a"))
     """
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:

@@ -27,8 +27,8 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
         path: Folder; an existing export is replaced once the new one is complete.
 
     Example:
-        >>> export_saved_model(model, "runs/a/export")
-        >>> served = tf.saved_model.load("runs/a/export")
+        >>> export_saved_model(model, "export")
+        >>> served = tf.saved_model.load("export")
         >>> served.serve(np.zeros((1, 32, 32, 3), "uint8")).shape
         TensorShape([1, 10])
     """
@@ -57,7 +57,8 @@ def load_model(path: str | Path) -> keras.Model:
         InputError: There is no such file, or it is no Keras model.
 
     Example:
-        >>> network = load_model("runs/a/final.keras")
+        >>> network.save("final.keras")
+        >>> network = load_model("final.keras")
     """
     from dynmix_tf import augment, consistency, layers, losses, optimizers  # noqa: F401
 

@@ -34,7 +34,8 @@ def load_predictor(path: str | Path) -> Predict:
         InputError: There is nothing, or nothing that is a model.
 
     Example:
-        >>> predict = load_predictor("runs/a/export")
+        >>> dynmix_tf.export_saved_model(network, "export")
+        >>> predict = load_predictor("export")
         >>> predict(images[:8]).shape
         (8, 10)
     """
@@ -139,8 +140,11 @@ def score(
         InputError: The model does not fit the images, or `csv_path` is no such CSV.
 
     Example:
-        >>> rows = score(predict, GeneratedBenchmark(images, labels), "out/robustness.csv",
-        ...              "out/images", {"model": "mine", "method": "standard", "epoch": 10})
+        >>> benchmark = dynmix_tf.GeneratedBenchmark(images, labels, names=["fog"])
+        >>> identity = {"model": "mine", "method": "standard", "epoch": 10}
+        >>> rows = score(network_predictor(network), benchmark, "out.csv", "images", identity)
+        >>> len(rows)
+        6
     """
     common = {
         **identity,

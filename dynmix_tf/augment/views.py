@@ -37,9 +37,9 @@ class Views:
         InputError: No view and no original is asked for, or `layer` is no augmentation layer.
 
     Example:
-        >>> views = Views(DynamicMixup(), num_views=2, before=StandardAugmentation())
+        >>> views = Views(dynmix_tf.DynamicMixup(), before=dynmix_tf.StandardAugmentation())
         >>> ds = tf.data.Dataset.from_tensor_slices((images, labels)).batch(64)
-        >>> model.fit(views.over(ds, seed=0), epochs=2)
+        >>> (original, mixed_1, mixed_2), labels = next(iter(views.over(ds, seed=0)))
 
     Source: Dynamic Mixup, section 3: crop and flip first, then two mixed versions.
     """

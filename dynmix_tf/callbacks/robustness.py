@@ -38,9 +38,9 @@ class RobustnessEvaluation(keras.callbacks.Callback):
         InputError: `every` is not a whole number of at least 1, or `csv_path` names no CSV file.
 
     Example:
-        >>> watch = RobustnessEvaluation(GeneratedBenchmark(images, labels), every=5,
-        ...                              csv_path="runs/mine/robustness_by_epoch.csv")
-        >>> model.fit(ds, epochs=20, callbacks=[watch])
+        >>> benchmark = dynmix_tf.GeneratedBenchmark(images, labels, names=["fog", "jpeg_compression"])
+        >>> watch = RobustnessEvaluation(benchmark, every=2, csv_path="by_epoch.csv")
+        >>> history = model.fit(views.over(ds), epochs=2, verbose=0, callbacks=[watch])
     """
 
     def __init__(

@@ -28,7 +28,7 @@ def autocontrast(images: Tensor, level: None = None) -> Tensor:
         uint8, same shape. A channel of one single value stays as it is.
 
     Example:
-        >>> autocontrast(np.array([50, 100], "uint8").reshape(1, 1, 2, 1))[0, 0, :, 0]
+        >>> autocontrast(np.array([50, 101], "uint8").reshape(1, 1, 2, 1))[0, 0, :, 0]
         <tf.Tensor: shape=(2,), dtype=uint8, numpy=array([  0, 255], dtype=uint8)>
 
     Reference: `PIL.ImageOps.autocontrast` with no cutoff.

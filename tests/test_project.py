@@ -1,0 +1,99 @@
+"""The documents against the code: examples run, tables are those of the raw rows."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dynmix_tf
+
+ROOT = Path(__file__).parent.parent
+
+
+def modules():
+    for module in pkgutil.walk_packages(dynmix_tf.__path__, "dynmix_tf."):
+        if module.name not in ("dynmix_tf.train", "dynmix_tf.evaluate"):  # they define flags
+            yield module.name
+
+
+@pytest.fixture(scope="module")
+def names(photo_crops):
+    """What the examples of the docstrings take for granted."""
+    from dynmix_tf import augment, models
+
+    images, labels = photo_crops(32, 64), (np.arange(64) % 10).astype("int32")
+    network = models.build("small_cnn", seed=0)
+    model = dynmix_tf.ConsistencyModel(network)
+    model.compile(dynmix_tf.optimizers.CoupledSGD(0.01))
+    views = augment.Views(augment.DynamicMixup(), before=augment.StandardAugmentation())
+    return {
+        "np": np, "tf": tf, "dynmix_tf": dynmix_tf, "images": images, "labels": labels,
+        "network": network, "model": model, "views": views, "Path": Path,
+        "ds": tf.data.Dataset.from_tensor_slices((images, labels)).batch(32),
+    }  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
+@pytest.mark.parametrize("name", list(modules()))
+def test_examples_of_the_docstrings(name, names, tmp_path, monkeypatch):
+    module = importlib.import_module(name)
+    monkeypatch.chdir(tmp_path)
+    runner = doctest.DocTestRunner(
+        optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+    )
+    for test in doctest.DocTestFinder(recurse=True).find(module, extraglobs=names):
+        text = []
+        failed, _ = runner.run(test, out=text.append)
+        assert not failed, "".join(text)
+
+
+def test_public_names_resolve_and_are_documented():
+    for name in dynmix_tf.__all__:
+        assert getattr(dynmix_tf, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Dynamix'"):
+        dynmix_tf.Dynamix  # noqa: B018
+    assert set(dynmix_tf.__all__) <= set(dir(dynmix_tf))
+
+
+def blocks(document, language):
+    text = (ROOT / document).read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
+def test_python_of_the_readme_runs(names, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scope = {name: names[name] for name in ("images", "labels", "network")}
+    for block in blocks("README.md", "python"):
+        exec(compile(block, "README.md", "exec"), scope)
+    assert (tmp_path / "export" / "saved_model.pb").is_file()
+
+
+def test_table_of_the_seeds_is_that_of_the_raw_rows(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    table = importlib.import_module("quickstart_seeds").table()
+    assert table in (ROOT / "BUILD.md").read_text()
+    standard, dynmix = re.findall(r"\| (?:Standard|Dynamic Mixup) \|.*", table)
+
+    def corruption_error(line):
+        return float(line.split("|")[3].split("±")[0])
+
+    assert corruption_error(dynmix) < corruption_error(standard)
+
+
+def test_keras_internals_are_not_used():
+    for path in (ROOT / "dynmix_tf").rglob("*.py"):
+        assert not re.search(r"keras\.src", path.read_text()), path
+
+
+def test_the_version_has_one_place():
+    sys.modules.pop("dynmix_tf.version", None)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", dynmix_tf.__version__)
