@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,12 @@ from dynmix_tf.version import __version__
 __all__ = ["make_views", "train", "training_dataset"]
 
 
-def train(config: TrainConfig, data: ImageData, workdir: Path) -> keras.Model:
+def train(
+    config: TrainConfig,
+    data: ImageData,
+    workdir: Path,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> keras.Model:
     """Trains, saves and exports a network.
 
     Writes `config.json`, `metrics.jsonl`, `checkpoints/`, TensorBoard events, `final.keras` and
@@ -38,6 +44,8 @@ def train(config: TrainConfig, data: ImageData, workdir: Path) -> keras.Model:
         config: The settings.
         data: The images.
         workdir: Folder of the run, opened by `runs.open_run`.
+        callbacks: More Keras callbacks, such as `RobustnessEvaluation`; what they put into the
+            logs is kept in `metrics.jsonl`.
 
     Returns:
         The trained network, from images 0..255 to logits.
@@ -73,7 +81,7 @@ def train(config: TrainConfig, data: ImageData, workdir: Path) -> keras.Model:
             steps_per_epoch=steps,
             initial_epoch=done,
             epochs=config.epochs,
-            callbacks=[board, progress],
+            callbacks=[*callbacks, board, progress],
             shuffle=False,
             verbose=0,
         )

@@ -17,6 +17,9 @@ from dynmix_tf.errors import InputError
 commands.define_flags(TrainConfig)
 flags.adopt_module_key_flags(commands)
 WORKDIR = flags.DEFINE_string("workdir", "", "folder of the run; needed")
+ROBUSTNESS_EVERY = flags.DEFINE_integer(
+    "robustness_every", 0, "epochs between evaluations while training; 0 is none", lower_bound=0
+)
 EVALUATE = flags.DEFINE_bool("evaluate", True, "evaluate under generated corruption at the end")
 
 
@@ -35,12 +38,18 @@ def main() -> None:
     commands.load_tensorflow()
     from dynmix_tf import engine, scoring
     from dynmix_tf.benchmarks import GeneratedBenchmark
+    from dynmix_tf.callbacks import RobustnessEvaluation
     from dynmix_tf.reports.report import write_report
 
     commands.write_flags(workdir / "flags.txt")
-    network = engine.train(config, images, workdir)
+    benchmark = GeneratedBenchmark(images.test_images, images.test_labels, images.name)
+    callbacks = []
+    if ROBUSTNESS_EVERY.value:
+        path = workdir / "robustness_by_epoch.csv"
+        names = {"model_name": config.model, "method": config.method}
+        callbacks = [RobustnessEvaluation(benchmark, ROBUSTNESS_EVERY.value, path, **names)]
+    network = engine.train(config, images, workdir, callbacks)
     if EVALUATE.value:
-        benchmark = GeneratedBenchmark(images.test_images, images.test_labels, images.name)
         scoring.score(
             scoring.network_predictor(network),
             benchmark,

@@ -30,9 +30,7 @@ def main() -> None:
     from dynmix_tf.reports import plots
 
     (path,) = sys.argv[1:]
-    chosen = [
-        photographs()[CLASS_NAMES.index(name)] for name in ("chelsea", "astronaut", "rocket")
-    ]
+    chosen = [photographs()[CLASS_NAMES.index(name)] for name in ("chelsea", "astronaut", "rocket")]
     images = [np.asarray(ImageOps.fit(Image.fromarray(photo), (160, 160))) for photo in chosen]
     titles = ["original", *(f"view {number}" for number in range(1, COLUMNS + 1))]
     plots.views(Path(path), rows_of_views(np.stack(images)), titles)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -101,6 +102,22 @@ def test_the_same_flags_again_change_nothing(finished):
     done = command("train", f"--flagfile={finished / 'flags.txt'}")
     assert done.returncode == 0, done.stderr
     assert {name: (finished / name).read_bytes() for name in kept} == before
+
+
+def test_the_same_flags_elsewhere_give_the_same_bytes(finished, tmp_path):
+    """And evaluating between the epochs changes nothing but the record."""
+    done = command(*TRAIN, f"--workdir={tmp_path / 'run'}", "--robustness_every=1")
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(finished / "checkpoints" / "last.npz") as one:
+        with zipfile.ZipFile(tmp_path / "run" / "checkpoints" / "last.npz") as two:
+            assert one.namelist() == two.namelist()
+            for name in one.namelist():
+                assert one.read(name) == two.read(name)
+    rows = (tmp_path / "run" / "robustness.csv").read_bytes()
+    assert rows == (finished / "robustness.csv").read_bytes()
+    assert rows == (tmp_path / "run" / "robustness_by_epoch.csv").read_bytes()
+    (line,) = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["clean_error"] == results.read(finished / "robustness.csv")[0]["error"]
 
 
 def test_other_flags_are_refused_in_one_line(finished):

@@ -47,7 +47,9 @@ def test_examples_of_the_docstrings(name, names, tmp_path, monkeypatch):
     module = importlib.import_module(name)
     monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(
-        optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+        optionflags=doctest.NORMALIZE_WHITESPACE
+        | doctest.ELLIPSIS
+        | doctest.IGNORE_EXCEPTION_DETAIL
     )
     for test in doctest.DocTestFinder(recurse=True).find(module, extraglobs=names):
         text = []

@@ -24,7 +24,7 @@ class RunRecord(keras.callbacks.Callback):
 
     At the end of an epoch a line goes to `metrics.jsonl` (epoch, logs, seconds, images per
     second), then the checkpoint is replaced. A kill between the two repeats the epoch; its line
-    is dropped when the run resumes.
+    is dropped when the run resumes. Callbacks that add to the logs come before this one.
 
     Args:
         workdir: Folder of the run.
@@ -48,7 +48,7 @@ class RunRecord(keras.callbacks.Callback):
         self.label = label
         self.initial_epoch = initial_epoch
         self._bar: Any = None
-        self._started = 0.0
+        self._started = self._ended = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Drops the lines of epochs that the checkpoint does not hold, and opens the bar."""
@@ -70,10 +70,11 @@ class RunRecord(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Moves the bar."""
         self._bar.update(1)
+        self._ended = time.perf_counter()  # here, so that evaluations after the epoch do not count
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keeps the epoch."""
-        seconds = time.perf_counter() - self._started
+        seconds = self._ended - self._started
         values = {name: float(value) for name, value in (logs or {}).items()}
         if not math.isfinite(values.get("loss", 0.0)):
             raise InputError(
