@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 ROWS = HERE / "results" / "quickstart_seeds.csv"
 SETTINGS = HERE / "results" / "quickstart_seeds.json"
 BUILD = HERE.parent / "BUILD.md"
-COLUMNS = ("Clean error", "Mean corruption error", "RMS calibration clean", "corrupted", "Seconds")
+COLUMNS = ("Clean error", "Mean corruption error", "RMS calibration clean", "corrupted")
 
 
 def main() -> None:
@@ -59,8 +59,6 @@ def measure(seeds: list[int], output_dir: Path) -> None:
             for row in results.read(workdir / "robustness.csv"):
                 lines.append((seed, *row.values()))
             config = json.loads((workdir / "config.json").read_text())
-            epochs = (workdir / "metrics.jsonl").read_text().splitlines()
-            config["seconds"] = sum(json.loads(line)["seconds"] for line in epochs)
             configs[f"{method}_{seed}"] = config
     files.write_atomic(ROWS, "".join(",".join(map(str, line)) + "\n" for line in lines))
     files.write_atomic(SETTINGS, json.dumps(configs, indent=1) + "\n")
@@ -70,10 +68,9 @@ def table() -> str:
     """Mean and 95 % t-interval over the seeds, and the paired difference, as Markdown."""
     with ROWS.open(newline="") as file:
         raw = list(csv.DictReader(file))
-    configs = json.loads(SETTINGS.read_text())
     seeds = sorted({int(row["seed"]) for row in raw})
     figures = {
-        method: np.array([figures_of(raw, configs, method, seed) for seed in seeds])
+        method: np.array([figures_of(raw, method, seed) for seed in seeds])
         for method in quickstart.METHODS
     }
     lines = [(METHOD_NAMES[method], values) for method, values in figures.items()]
@@ -86,7 +83,7 @@ def table() -> str:
     return tables.markdown([f"{len(seeds)} seeds", *COLUMNS], cells)
 
 
-def figures_of(raw: list[dict], configs: dict, method: str, seed: int) -> list[float]:
+def figures_of(raw: list[dict], method: str, seed: int) -> list[float]:
     """One run's figures in the order of COLUMNS."""
     rows = [
         {**row, "severity": int(row["severity"]), "error": float(row["error"])}
@@ -101,7 +98,6 @@ def figures_of(raw: list[dict], configs: dict, method: str, seed: int) -> list[f
         found["mean_corruption_error"],
         calibration[0],
         float(np.mean(calibration[1:])),
-        configs[f"{method}_{seed}"]["seconds"],
     ]
 
 
