@@ -41,8 +41,11 @@ def main() -> None:
 
     model, output_dir = Path(MODEL.value), Path(OUTPUT_DIR.value)
     scoring.check_model(model)
-    in_run = (model.parent / "config.json").exists()
-    settings = runs.settings(model.parent) if in_run else {}
+    try:
+        settings = runs.settings(model.parent)
+        identity = runs.identity(model.parent)
+    except InputError:  # a model from elsewhere
+        settings, identity = {}, {"model": model.name, "method": "", "epoch": 0}
 
     for flag in (DATASET, DATA_DIR, NUM_TEST):
         if flag.value is not None:
@@ -58,9 +61,6 @@ def main() -> None:
         seed=BENCHMARK_SEED.value,
         strengths=STRENGTHS.value,
     )
-    identity = {"model": model.name, "method": "", "epoch": 0}
-    if in_run:
-        identity = runs.identity(model.parent)
     commands.load_tensorflow()
     rows = scoring.score(
         scoring.load_predictor(model),
@@ -73,7 +73,7 @@ def main() -> None:
     )
     from dynmix_tf.reports import summary, tables
 
-    label = str(identity["method"] or identity["model"])
+    label = tables.METHOD_NAMES.get(identity["method"], identity["model"])
     print(tables.comparison_text({label: summary.summary(rows)}))
 
 

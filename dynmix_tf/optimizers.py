@@ -58,7 +58,7 @@ def cosine_schedule(
 
     Example:
         >>> [round(float(cosine_schedule(0.1, steps=100)(step)), 6) for step in (0, 50, 100)]
-        [0.1, 0.050001, 1e-06]
+        [0.1, 0.05, 1e-06]
 
     Reference: AugMix, `cifar.py`, `get_lr`.
     """

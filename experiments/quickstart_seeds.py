@@ -18,7 +18,6 @@ import quickstart
 
 from dynmix_tf import files, results
 from dynmix_tf.reports import tables
-from dynmix_tf.reports.report import METHOD_NAMES
 from dynmix_tf.reports.summary import summary
 
 HERE = Path(__file__).parent
@@ -73,7 +72,7 @@ def table() -> str:
         method: np.array([figures_of(raw, method, seed) for seed in seeds])
         for method in quickstart.METHODS
     }
-    lines = [(METHOD_NAMES[method], values) for method, values in figures.items()]
+    lines = [(tables.METHOD_NAMES[method], values) for method, values in figures.items()]
     standard, dynmix = figures.values()
     lines.append(("Difference, seed by seed", dynmix - standard))
     cells = [

@@ -38,7 +38,7 @@ class RobustnessEvaluation(keras.callbacks.Callback):
         InputError: `every` is not a whole number of at least 1, or `csv_path` names no CSV file.
 
     Example:
-        >>> benchmark = dynmix_tf.GeneratedBenchmark(images, labels, names=["fog", "jpeg_compression"])
+        >>> benchmark = dynmix_tf.GeneratedBenchmark(images, labels, names=["fog"])
         >>> watch = RobustnessEvaluation(benchmark, every=2, csv_path="by_epoch.csv")
         >>> history = model.fit(views.over(ds), epochs=2, verbose=0, callbacks=[watch])
     """

@@ -19,20 +19,7 @@ from dynmix_tf.reports import plots, tables
 from dynmix_tf.reports.summary import Summary, summary
 from dynmix_tf.results import read
 
-__all__ = ["METHOD_NAMES", "summaries", "write_report"]
-
-METHOD_NAMES = {
-    "standard": "Standard",
-    "mixup": "Mixup",
-    "cutmix": "CutMix",
-    "autoaugment": "AutoAugment*",
-    "random_autoaugment": "Random AutoAugment*",
-    "adversarial": "Adversarial",
-    "sin": "SIN",
-    "augmix": "AugMix",
-    "dynmix": "Dynamic Mixup",
-}
-"""How tables and pictures call a method; others are shown by the name they came with."""
+__all__ = ["summaries", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +32,7 @@ class _Run:
 
     @property
     def name(self) -> str:
-        return METHOD_NAMES.get(self.config["method"], self.config["method"])
+        return tables.METHOD_NAMES.get(self.config["method"], self.config["method"])
 
 
 def write_report(

@@ -14,6 +14,7 @@ from dynmix_tf.metrics import ALEXNET_IMAGENET_C_EXTRA
 from dynmix_tf.reports.summary import Summary
 
 __all__ = [
+    "METHOD_NAMES",
     "comparison",
     "comparison_text",
     "grouped",
@@ -21,6 +22,19 @@ __all__ = [
     "markdown",
     "per_corruption",
 ]
+
+METHOD_NAMES = {
+    "standard": "Standard",
+    "mixup": "Mixup",
+    "cutmix": "CutMix",
+    "autoaugment": "AutoAugment*",
+    "random_autoaugment": "Random AutoAugment*",
+    "adversarial": "Adversarial",
+    "sin": "SIN",
+    "augmix": "AugMix",
+    "dynmix": "Dynamic Mixup",
+}
+"""How tables and pictures call a method; others are shown by the name they came with."""
 
 _GROUPS = {
     **GROUPS,
