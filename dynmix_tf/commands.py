@@ -51,8 +51,8 @@ def write_flags(path: Path) -> None:
 def run(main: Callable[[], None]) -> None:
     """Runs a command's `main`; does not return.
 
-    Exit status: 0 when done or help was asked for, 2 with one line on stderr for a user's
-    mistake (`InputError`, a flag that does not parse, a stray argument), 130 when interrupted.
+    Exit status: 0 when done or help was asked for, 130 when interrupted, and 2 with one line on
+    stderr for a user's mistake: `InputError`, a wrong flag, a file that cannot be read or written.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -61,7 +61,7 @@ def run(main: Callable[[], None]) -> None:
                 raise InputError(f"unexpected argument '{argv[1]}'; settings are --name=value")
             logging.set_verbosity(logging.ERROR)  # of TensorFlow's Python part
             main()
-        except InputError as error:
+        except (InputError, OSError) as error:  # a mistake, or a disk that says no
             _leave(str(error))
         except KeyboardInterrupt:
             print("interrupted; the same command continues", file=sys.stderr)

@@ -16,6 +16,13 @@ CONSISTENCY = ("jsd", "jsd_single", "none")
 OPERATIONS = ("standard", "imagenet", "augmix")
 
 
+VIEW_SETTINGS = (
+    "consistency_weight", "operations", "severity", "alpha", "num_chains", "max_depth", "mixing",
+    "mix_weights",
+)  # fmt: skip
+LARGEST = 2**31 - 1
+
+
 def _setting(default: Any, help: str, choices: tuple[str, ...] = (), low: float | None = None):
     return field(default=default, metadata={"help": help, "choices": choices, "low": low})
 
@@ -93,6 +100,17 @@ class TrainConfig:
                 f"--method=standard has one view, so no --consistency={self.consistency}; "
                 "leave it out, or use --method=dynmix"
             )
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            if (
+                self.method == "standard"
+                and setting.name in VIEW_SETTINGS
+                and value != setting.default
+            ):
+                raise InputError(
+                    f"--method=standard makes no views, so --{setting.name}={value} would do "
+                    "nothing; leave it out, or use --method=dynmix"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -112,5 +130,5 @@ def _check(setting: dataclasses.Field, value: Any) -> None:
     choices, low = setting.metadata["choices"], setting.metadata["low"]
     if choices and value not in choices:
         raise unknown_name(f"--{setting.name}", str(value), [name for name in choices if name])
-    if low is not None and not value >= low:
-        raise InputError(f"--{setting.name} must be {low} or more. Received: {value}")
+    if low is not None and not low <= value <= LARGEST:
+        raise InputError(f"--{setting.name} must be {low} or more, below 2**31. Received: {value}")

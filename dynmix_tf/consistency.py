@@ -33,8 +33,8 @@ class ConsistencyModel(keras.Model):
 
     Training data:
         `((original, view_1, view_2), labels)` for "jsd", one view less for "jsd_single",
-        `(images, labels)` for "none"; labels are class numbers `(B,)`, or probabilities
-        `(B, classes)`. `evaluate` and `predict` take plain images.
+        `(images, labels)` for "none"; labels are class numbers `(B,)` or `(B, 1)`, or
+        probabilities `(B, classes)`. `evaluate` and `predict` take plain images.
 
     Logs:
         `loss`, `ce`, `accuracy` (of the original view), and `js` while training on views.
@@ -91,6 +91,16 @@ class ConsistencyModel(keras.Model):
                 )
         super().compile(optimizer=optimizer, **kwargs)
 
+    def get_compile_config(self) -> dict[str, Any]:  # noqa: D102
+        if not self.compiled:
+            return {}
+        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:  # noqa: D102
+        if config:
+            self.compile(keras.saving.deserialize_keras_object(config["optimizer"]))
+            self.optimizer.build(self.trainable_variables)
+
     def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         """Logits of images."""
         return self.network(images, training=training)
@@ -135,8 +145,8 @@ class ConsistencyModel(keras.Model):
             logits = ops.cast(ops.stack(views, axis=1), "float32")
             self.divergence.update_state(self.consistency_loss.call(y, logits), sample_weight)
             loss += self.consistency_weight * self.consistency_loss(y, logits, sample_weight)
-        for penalty in self.losses:
-            loss += penalty
+        if self.losses:  # the network's penalties, shared among the replicas
+            loss += super().compute_loss(x, y, y_pred, sample_weight, training)
         return loss
 
     def compute_metrics(
@@ -149,6 +159,8 @@ class ConsistencyModel(keras.Model):
 
     @staticmethod
     def _probabilities(labels: Tensor, logits: Tensor) -> Tensor:
+        if len(labels.shape) == 2 and labels.shape[1] == 1 < logits.shape[-1]:
+            labels = labels[:, 0]  # class numbers as keras.datasets gives them
         if len(labels.shape) == 2:
             return ops.cast(labels, "float32")
         return ops.one_hot(ops.cast(labels, "int32"), logits.shape[-1], dtype="float32")

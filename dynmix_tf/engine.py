@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dynmix_tf import models, randomness
+from dynmix_tf import models, randomness, runs
 from dynmix_tf.augment import DynamicMixup, StandardAugmentation, Views
 from dynmix_tf.callbacks import RunRecord
 from dynmix_tf.checkpoint import restore_checkpoint
@@ -22,7 +23,6 @@ from dynmix_tf.consistency import NUM_VIEWS, ConsistencyModel
 from dynmix_tf.data.image_data import ImageData
 from dynmix_tf.distribution import make_strategy
 from dynmix_tf.export import export_saved_model
-from dynmix_tf.files import write_atomic
 from dynmix_tf.optimizers import CoupledSGD, cosine_schedule
 from dynmix_tf.version import __version__
 
@@ -69,11 +69,10 @@ def train(
         schedule = cosine_schedule(config.learning_rate, config.epochs * steps)
         model.compile(CoupledSGD(schedule, config.momentum, l2=config.l2))
         model.optimizer.build(model.trainable_variables)
-    record = {**config.to_json(), **_environment(config, strategy)}
-    write_atomic(workdir / "config.json", json.dumps(record, indent=2) + "\n")
     checkpoint = workdir / "checkpoints" / "last.npz"
     done = restore_checkpoint(checkpoint, model) if checkpoint.exists() else 0
     if done < config.epochs:
+        runs.record_start(config, workdir, done, _environment(model, strategy))
         progress = RunRecord(workdir, steps, config.batch_size, f"train {config.method}", done)
         board = keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False)
         model.fit(
@@ -148,17 +147,29 @@ def make_views(config: TrainConfig) -> Views:
     return Views(layer, num_views=NUM_VIEWS[config.consistency] - 1, before=before)
 
 
-def _environment(config: TrainConfig, strategy: Any) -> dict[str, Any]:
+def _environment(model: keras.Model, strategy: Any) -> dict[str, Any]:
     """What besides the settings decides a run's numbers."""
     packages = ("tensorflow", "keras", "numpy")
+    commit = (
+        subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.strip()
+        if shutil.which("git")
+        else ""
+    )
     return {
         "versions": {
             "dynmix_tf": __version__,
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in packages},
         },
+        "commit": commit or "unknown",
         "devices": list(strategy.extended.worker_devices),
         "cpu_cores": os.cpu_count(),
-        "precision": config.precision,
         "backend": keras.backend.backend(),
+        "jit_compile": bool(model.jit_compile),
     }

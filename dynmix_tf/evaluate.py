@@ -36,7 +36,7 @@ def main() -> None:
     if BENCHMARK.value != "generated":
         raise unknown_name("--benchmark", BENCHMARK.value, ["generated"])
 
-    from dynmix_tf import data, runs, scoring
+    from dynmix_tf import corruptions, data, runs, scoring
     from dynmix_tf.benchmarks import GeneratedBenchmark
 
     model, output_dir = Path(MODEL.value), Path(OUTPUT_DIR.value)
@@ -47,9 +47,11 @@ def main() -> None:
     except InputError:  # a model from elsewhere
         settings, identity = {}, {"model": model.name, "method": "", "epoch": 0}
 
-    for flag in (DATASET, DATA_DIR, NUM_TEST):
-        if flag.value is not None:
-            settings = {**settings, flag.name: flag.value}
+    if DATASET.value not in (None, settings.get("dataset")):
+        settings = {}  # the run's settings are of its own data
+    asked = {flag.name: flag.value for flag in (DATASET, DATA_DIR, NUM_TEST)}
+    settings |= {name: value for name, value in asked.items() if value is not None}
+    settings["num_train"] = 0
     if not settings.get("dataset"):
         raise InputError(f"--dataset is missing; one of {', '.join(data.names())} or a .npz file")
     images = runs.load_data(settings)
@@ -60,6 +62,7 @@ def main() -> None:
         CORRUPTIONS.value or None,
         seed=BENCHMARK_SEED.value,
         strengths=STRENGTHS.value,
+        num_classes=images.num_classes,
     )
     commands.load_tensorflow()
     rows = scoring.score(
@@ -73,8 +76,12 @@ def main() -> None:
     )
     from dynmix_tf.reports import summary, tables
 
-    label = tables.METHOD_NAMES.get(identity["method"], identity["model"])
-    print(tables.comparison_text({label: summary.summary(rows)}))
+    if any(row["corruption"] in corruptions.names() for row in rows):
+        label = tables.METHOD_NAMES.get(identity["method"], identity["model"])
+        print(tables.comparison_text({label: summary.summary(rows)}))
+    else:  # extra corruptions count for no mean
+        for row in rows:
+            print(f"{row['corruption']} {row['severity']}: error {100 * row['error']:.1f} %")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dynmix_tf.consistency import ConsistencyModel
 from dynmix_tf.errors import InputError
 
 __all__ = ["export_saved_model", "load_model"]
@@ -24,7 +25,10 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
 
     Args:
         model: A network that returns logits, or a `ConsistencyModel`, whose network is taken.
-        path: Folder; an existing export is replaced once the new one is complete.
+        path: Folder; an existing SavedModel is replaced once the new one is complete.
+
+    Raises:
+        InputError: The model does not take one batch of images, or `path` is something else.
 
     Example:
         >>> export_saved_model(model, "export")
@@ -32,8 +36,15 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
         >>> served.serve(np.zeros((1, 32, 32, 3), "uint8")).shape
         TensorShape([1, 10])
     """
-    network = getattr(model, "network", model)
+    network = model.network if isinstance(model, ConsistencyModel) else model
+    if len(getattr(network, "input_shape", None) or ()) != 4:
+        raise InputError(
+            "`model` must take one batch of images (B, H, W, C), as a functional or Sequential "
+            f"keras.Model does. Received: {model!r}"
+        )
     path = Path(path)
+    if path.exists() and not (path / "saved_model.pb").is_file():
+        raise InputError(f"{path} exists and is no SavedModel; choose another folder")
     image = keras.InputSpec(shape=(None, *network.input_shape[1:]), dtype="uint8", name="image")
 
     def logits(image: Any) -> Any:
@@ -60,12 +71,12 @@ def load_model(path: str | Path) -> keras.Model:
         >>> network.save("final.keras")
         >>> network = load_model("final.keras")
     """
-    from dynmix_tf import augment, consistency, layers, losses, optimizers  # noqa: F401
+    from dynmix_tf import augment, layers, losses, optimizers  # noqa: F401
 
     if not Path(path).is_file():
         raise InputError(f"no model file {path}; expected a .keras file")
     try:
         return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is no Keras model: {reason}") from None

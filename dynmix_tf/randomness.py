@@ -99,8 +99,9 @@ def dirichlet(key: Tensor, alpha: float, count: int) -> Tensor:
     if count == 2:
         first = beta(key, alpha)
         return tf.stack([first, 1.0 - first], axis=-1)
-    gammas = _from_quantiles(fold(key[..., None], tf.range(count)), _gamma_quantiles(alpha))
-    return gammas / tf.reduce_sum(gammas, axis=-1, keepdims=True)
+    # as logarithms: for a small alpha most Gamma numbers are below the smallest float
+    keys = fold(key[..., None], tf.range(count))
+    return tf.nn.softmax(_from_quantiles(keys, _log_gamma_quantiles(alpha)), axis=-1)
 
 
 def _u32(value: int) -> Tensor:
@@ -131,7 +132,11 @@ def _beta_quantiles(alpha: float) -> np.ndarray:
 
 
 @functools.cache
-def _gamma_quantiles(alpha: float) -> np.ndarray:
-    from scipy.special import gammaincinv
+def _log_gamma_quantiles(alpha: float) -> np.ndarray:
+    from scipy.special import gammaincinv, gammaln
 
-    return gammaincinv(alpha, (np.arange(_NODES) + 0.5) / _NODES).astype("float32")
+    level = (np.arange(_NODES) + 0.5) / _NODES
+    quantile = gammaincinv(alpha, level)
+    near_zero = (np.log(level) + gammaln(alpha + 1)) / alpha  # the first term of the series
+    far = np.log(np.maximum(quantile, 1e-300))
+    return np.where(quantile < 1e-30, near_zero, far).astype("float32")

@@ -40,10 +40,11 @@ FIELDS = (
     "mean_confidence",
     "strengths",
     "benchmark_seed",
+    "measurement",
 )
 """The columns of `robustness.csv`. `error`, `rms_calibration_error` and `mean_confidence` are in
 0..1; clean images are corruption `clean`, severity 0; `epoch` is how many epochs the model was
-trained, 0 where unknown."""
+trained, 0 where unknown; `measurement` is the same for the rows of one model on one benchmark."""
 
 _INTEGERS = ("epoch", "severity", "num_images", "benchmark_seed")
 _FRACTIONS = ("error", "rms_calibration_error", "mean_confidence")
@@ -72,7 +73,7 @@ def append(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
         ...     "dataset": "cifar10",
         ...     "benchmark": "generated", "corruption": "fog", "severity": 3, "num_images": 10000,
         ...     "error": 0.125, "rms_calibration_error": 0.03, "mean_confidence": 0.9,
-        ...     "strengths": "cifar", "benchmark_seed": 0})
+        ...     "strengths": "cifar", "benchmark_seed": 0, "measurement": "5f3a0c11"})
         >>> read(path)[0]["error"]
         0.125
     """

@@ -12,8 +12,9 @@ from dynmix_tf import data
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.data import ImageData
 from dynmix_tf.errors import InputError
+from dynmix_tf.files import write_atomic
 
-__all__ = ["identity", "load_data", "open_run", "settings"]
+__all__ = ["identity", "load_data", "open_run", "record_start", "settings"]
 
 
 def settings(workdir: Path) -> dict[str, Any]:
@@ -60,6 +61,36 @@ def open_run(config: TrainConfig, workdir: Path) -> None:
             )
     elif workdir.exists() and (not workdir.is_dir() or any(_not_ours(workdir))):
         raise InputError(f"{workdir} is not empty and holds no run; choose another --workdir")
+
+
+def record_start(
+    config: TrainConfig, workdir: Path, epochs_done: int, environment: dict[str, Any]
+) -> None:
+    """Keeps with what a training starts, or with what else it is continued.
+
+    `config.json` holds the settings and the environment of the start; a later start in another
+    environment (versions, commit, devices) is added under `continued`. A training that begins
+    anew in a folder of results, as its checkpoint was deleted, moves the old results aside.
+    """
+    path = workdir / "config.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    last = (record.get("continued") or [record])[-1]
+    if epochs_done == 0:
+        record = {**config.to_json(), **environment}
+        for name in ("final.keras", "export", "robustness.csv", "metrics.jsonl"):
+            if (workdir / name).exists():
+                (workdir / name).rename(_unused(workdir / f"old.{name}"))
+    elif any(last.get(name) != value for name, value in environment.items()):
+        start = {"epochs_done": epochs_done, **environment}
+        record["continued"] = [*record.get("continued", []), start]
+    write_atomic(path, json.dumps(record, indent=2) + "\n")
+
+
+def _unused(path: Path) -> Path:
+    number = 1
+    while path.with_name(f"{path.name}.{number}").exists():
+        number += 1
+    return path.with_name(f"{path.name}.{number}")
 
 
 def _not_ours(workdir: Path) -> Iterator[Path]:

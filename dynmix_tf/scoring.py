@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,11 @@ def check_model(path: str | Path) -> None:
 def network_predictor(network: Any) -> Predict:
     """The same of a Keras network, from images 0..255 to logits."""
     import tensorflow as tf
+
+    from dynmix_tf.consistency import ConsistencyModel
+
+    if isinstance(network, ConsistencyModel):
+        network = network.network
 
     def forward(images: Any) -> Any:
         logits = network(tf.cast(images, tf.float32), training=False)
@@ -121,23 +128,27 @@ def score(
 ) -> list[dict[str, Any]]:
     """Measures every condition of a benchmark and appends a row for each as it is measured.
 
-    What `csv_path` holds already is not measured again, so an interrupted call continues.
+    What `csv_path` holds already of this model is not measured again, so an interrupted call
+    continues. The clean images are always looked at: what the model makes of them, with the
+    identity and the benchmark, is the rows' `measurement`, so that rows of another model of the
+    same name are never taken for this one's.
 
     Args:
         predict: uint8 `(N, H, W, C)` to probabilities `(N, classes)`.
         benchmark: `GeneratedBenchmark` or its like: `name`, `dataset`, `seed`, `strengths`,
-            `conditions`, `batches` and a length.
-        csv_path: The long CSV; rows of other models may stand in it too.
-        images_folder: Gets each image's confidence and correctness, a file for each condition.
+            `num_classes`, `conditions`, `batches` and a length.
+        csv_path: The long CSV; rows of other measurements may stand in it too.
+        images_folder: Gets each image's confidence and correctness: a folder for the measurement,
+            a file for each condition.
         identity: The rows' `model`, `method` and `epoch`.
         batch_size: Images in a forward pass; does not change the result.
         label: For the progress bar.
 
     Returns:
-        The rows of this model and benchmark, in the order of the conditions.
+        The rows of this measurement, in the order of the conditions.
 
     Raises:
-        InputError: The model does not fit the images, or `csv_path` is no such CSV.
+        InputError: The model does not fit the images or the classes, or `csv_path` is no such CSV.
 
     Example:
         >>> benchmark = dynmix_tf.GeneratedBenchmark(images, labels, names=["fog"])
@@ -154,10 +165,13 @@ def score(
         "strengths": benchmark.strengths,
         "benchmark_seed": benchmark.seed,
     }
-    known = {}
-    for row in results.read(csv_path) if Path(csv_path).exists() else []:
-        if all(row[name] == value for name, value in common.items()):
-            known[row["corruption"], row["severity"]] = row
+    clean = _predictions(predict, benchmark, "clean", 0, batch_size)
+    common["measurement"] = _measurement(common, *clean)
+    known = {
+        (row["corruption"], row["severity"]): row
+        for row in (results.read(csv_path) if Path(csv_path).exists() else [])
+        if all(row[name] == value for name, value in common.items())
+    }
     todo = [condition for condition in benchmark.conditions if condition not in known]
     progress = tqdm(
         todo, desc=label or "evaluate", unit="condition", disable=not todo,
@@ -165,7 +179,9 @@ def score(
     )  # fmt: skip
     for corruption, severity in progress:
         progress.set_postfix_str(f"{corruption} {severity}", refresh=False)
-        confidence, correct = _predictions(predict, benchmark, corruption, severity, batch_size)
+        confidence, correct = clean
+        if corruption != "clean":
+            confidence, correct = _predictions(predict, benchmark, corruption, severity, batch_size)
         row = {
             **common,
             "corruption": corruption,
@@ -174,10 +190,20 @@ def score(
             "rms_calibration_error": rms_calibration_error(confidence, correct),
             "mean_confidence": float(confidence.mean(dtype=np.float64)),
         }
-        results.save_images(images_folder, corruption, severity, confidence, correct)
+        folder = Path(images_folder) / common["measurement"]
+        results.save_images(folder, corruption, severity, confidence, correct)
         results.append(csv_path, row)
         known[corruption, severity] = row
     return [known[condition] for condition in benchmark.conditions]
+
+
+def _measurement(common: dict[str, Any], confidence: np.ndarray, correct: np.ndarray) -> str:
+    """Eight hex digits that tell one model and benchmark from another.
+
+    Rounded, as an interrupted evaluation may go on with another device's rounding errors.
+    """
+    known = json.dumps([*common.values(), f"{confidence.mean(dtype=np.float64):.3f}"])
+    return f"{zlib.crc32(np.packbits(correct).tobytes(), zlib.crc32(known.encode())):08x}"
 
 
 def _predictions(
@@ -186,6 +212,11 @@ def _predictions(
     confidence, correct = [], []
     for images, labels in benchmark.batches(corruption, severity, batch_size):
         probabilities = predict(images)
+        if probabilities.ndim != 2 or probabilities.shape[1] != benchmark.num_classes:
+            raise InputError(
+                f"the model gives {probabilities.shape[1:]} values for an image, the benchmark "
+                f"has {benchmark.num_classes} classes; evaluate it on the data it was trained for"
+            )
         confidence.append(probabilities.max(axis=1))
         correct.append(probabilities.argmax(axis=1) == labels)
     return np.concatenate(confidence), np.concatenate(correct)

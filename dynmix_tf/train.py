@@ -42,7 +42,9 @@ def main() -> None:
     from dynmix_tf.reports.report import write_report
 
     commands.write_flags(workdir / "flags.txt")
-    benchmark = GeneratedBenchmark(images.test_images, images.test_labels, images.name)
+    benchmark = GeneratedBenchmark(
+        images.test_images, images.test_labels, images.name, num_classes=images.num_classes
+    )
     callbacks = []
     if ROBUSTNESS_EVERY.value:
         path = workdir / "robustness_by_epoch.csv"

@@ -2,7 +2,7 @@
 # Sets $python. Does nothing where the requirements are installed already.
 
 find_python() {
-    for candidate in "${PYTHON:-}" python3.12 python3.11 python3; do
+    for candidate in "${PYTHON:-}" python3.12 python3.11 python3.13 python3; do
         [ -n "$candidate" ] && "$candidate" -c \
             'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
             2>/dev/null && { echo "$candidate"; return; }
@@ -13,10 +13,10 @@ find_python() {
 
 python="$PWD/.venv/bin/python"
 installed=.venv/installed-requirements.txt
-if ! cmp -s requirements.txt "$installed"; then
+if ! { [ -x "$python" ] && cmp -s requirements.txt "$installed"; }; then
     echo "== installing into .venv (about 600 MB to download) =="
     base=$(find_python) || exit 2
-    "$base" -m venv .venv
+    "$base" -m venv --clear .venv
     "$python" -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
     cp requirements.txt "$installed"
 fi

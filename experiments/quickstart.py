@@ -25,11 +25,18 @@ def main() -> int:
     parser.add_argument("--dataset", default="fashion_mnist")
     parser.add_argument("--data_dir", default="", help="folder of the data set's files")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output_dir", type=Path, help="default: runs/quickstart")
-    arguments = parser.parse_args()
-    folder = arguments.output_dir or Path(
-        "runs/quickstart-smoke" if arguments.smoke else "runs/quickstart"
+    parser.add_argument(
+        "--output_dir",
+        type=Path,
+        help="default: runs/quickstart, with what differs from the default in its name",
     )
+    arguments = parser.parse_args()
+    name = "quickstart-smoke" if arguments.smoke else "quickstart"
+    if arguments.dataset != "fashion_mnist":
+        name += f"-{Path(arguments.dataset).stem}"
+    if arguments.seed:
+        name += f"-seed{arguments.seed}"
+    folder = arguments.output_dir or Path("runs") / name
     settings = {
         "dataset": arguments.dataset,
         "data_dir": arguments.data_dir,
@@ -38,7 +45,9 @@ def main() -> int:
         "seed": arguments.seed,
     }
     done = folder / "done.json"
-    if not (done.exists() and json.loads(done.read_text()) == settings):
+    complete = all((folder / method / "report.md").exists() for method in METHODS)
+    if not (complete and done.exists() and json.loads(done.read_text()) == settings):
+        done.unlink(missing_ok=True)
         started = time.monotonic()
         for method in METHODS:
             flags = {**settings, "method": method, "workdir": folder / method}
@@ -83,7 +92,7 @@ def print_report(folder: Path, settings: dict) -> None:
 
     report = folder / "report.md"
     runs = [folder / method for method in METHODS]
-    if not report.exists():
+    if not (folder / "done.json").exists():
         sys.path.insert(0, str(Path(__file__).parent))
         from make_views import rows_of_views
 

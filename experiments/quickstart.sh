@@ -6,5 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source experiments/environment.sh
-case " $* " in *" --dataset="*) ;; *) install_fashion_mnist ;; esac
+case " $* " in
+    *" --dataset"* | *" --data_dir"* | *" -h "* | *" --help "*) ;;
+    *) install_fashion_mnist ;;
+esac
 exec "$python" experiments/quickstart.py "$@"

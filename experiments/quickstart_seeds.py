@@ -1,4 +1,4 @@
-"""Repeats the quickstart over seeds and writes the table of BUILD.md.
+"""Repeats the quickstart over seeds; writes the table of BUILD.md and, of seed 0, the README's.
 
 python experiments/quickstart_seeds.py --seeds=0,1,2,3,4    trains what is missing, then the table
 python experiments/quickstart_seeds.py --table              the table alone, from the committed rows
@@ -17,13 +17,13 @@ import numpy as np
 import quickstart
 
 from dynmix_tf import files, results
-from dynmix_tf.reports import tables
-from dynmix_tf.reports.summary import summary
+from dynmix_tf.reports import plots, tables
+from dynmix_tf.reports.summary import Summary, summary
 
 HERE = Path(__file__).parent
 ROWS = HERE / "results" / "quickstart_seeds.csv"
 SETTINGS = HERE / "results" / "quickstart_seeds.json"
-BUILD = HERE.parent / "BUILD.md"
+BUILD, README = HERE.parent / "BUILD.md", HERE.parent / "README.md"
 COLUMNS = ("Clean error", "Mean corruption error", "RMS calibration clean", "corrupted")
 
 
@@ -36,16 +36,33 @@ def main() -> None:
     if not arguments.table:
         seeds = [int(seed) for seed in arguments.seeds.split(",")]
         measure(seeds, arguments.output_dir)
-    text = BUILD.read_text()
-    mark = "<!-- quickstart_seeds -->"
-    fresh = re.sub(f"{mark}.*{mark}", lambda _: f"{mark}\n{table()}{mark}", text, flags=re.DOTALL)
-    files.write_atomic(BUILD, fresh)
+    replace_marked(BUILD, "quickstart_seeds", table())
+    replace_marked(README, "quickstart", quickstart_table())
+    summaries = quickstart_summaries()
+    plots.error_by_corruption(
+        HERE / "figures" / "error_by_corruption.png",
+        {label: figures["corruption_errors"] for label, figures in summaries.items()},
+        {label: figures["clean_error"] for label, figures in summaries.items()},
+    )
     print(table())
+
+
+def replace_marked(path: Path, name: str, fresh: str) -> None:
+    """Replaces what stands between the two marks of a name in a document."""
+    mark = f"<!-- {name} -->"
+    pattern = re.compile(f"{mark}.*{mark}", flags=re.DOTALL)
+    files.write_atomic(path, pattern.sub(lambda _: f"{mark}\n{fresh}{mark}", path.read_text()))
 
 
 def measure(seeds: list[int], output_dir: Path) -> None:
     """Trains and evaluates what is missing, and copies the rows of all into the record."""
     lines, configs = [("seed", *results.FIELDS)], {}
+    if ROWS.exists():  # of seeds that are not asked for now
+        with ROWS.open(newline="") as file:
+            old = [line for line in csv.reader(file)][1:]
+        lines += [line for line in old if int(line[0]) not in seeds]
+        kept = json.loads(SETTINGS.read_text())
+        configs = {name: kept[name] for name in kept if int(name.split("_")[1]) not in seeds}
     for seed in seeds:
         for method in quickstart.METHODS:
             workdir = output_dir / f"{method}_{seed}"
@@ -65,11 +82,10 @@ def measure(seeds: list[int], output_dir: Path) -> None:
 
 def table() -> str:
     """Mean and 95 % t-interval over the seeds, and the paired difference, as Markdown."""
-    with ROWS.open(newline="") as file:
-        raw = list(csv.DictReader(file))
+    raw = raw_rows()
     seeds = sorted({int(row["seed"]) for row in raw})
     figures = {
-        method: np.array([figures_of(raw, method, seed) for seed in seeds])
+        method: np.array([figures_of(one_summary(raw, method, seed)) for seed in seeds])
         for method in quickstart.METHODS
     }
     lines = [(tables.METHOD_NAMES[method], values) for method, values in figures.items()]
@@ -82,15 +98,37 @@ def table() -> str:
     return tables.markdown([f"{len(seeds)} seeds", *COLUMNS], cells)
 
 
-def figures_of(raw: list[dict], method: str, seed: int) -> list[float]:
-    """One run's figures in the order of COLUMNS."""
-    rows = [
-        {**row, "severity": int(row["severity"]), "error": float(row["error"])}
-        | {"rms_calibration_error": float(row["rms_calibration_error"])}
+def quickstart_table() -> str:
+    """The table that the quickstart prints, as Markdown, less its seconds."""
+    return tables.comparison(quickstart_summaries())
+
+
+def quickstart_summaries() -> dict[str, Summary]:
+    """The figures of the quickstart's own seed."""
+    raw = raw_rows()
+    return {
+        tables.METHOD_NAMES[method]: one_summary(raw, method, 0) for method in quickstart.METHODS
+    }
+
+
+def raw_rows() -> list[dict]:
+    """The committed rows, their values as text."""
+    with ROWS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def one_summary(raw: list[dict], method: str, seed: int) -> Summary:
+    """The figures of one run."""
+    numbers = {"severity": int, "error": float, "rms_calibration_error": float}
+    return summary(
+        {**row, **{name: kind(row[name]) for name, kind in numbers.items()}}
         for row in raw
         if row["method"] == method and int(row["seed"]) == seed
-    ]
-    found = summary(rows)
+    )
+
+
+def figures_of(found: Summary) -> list[float]:
+    """One run's figures in the order of COLUMNS."""
     calibration = found["calibration_by_severity"]
     return [
         found["clean_error"],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dynmix_tf import data, engine, export, runs
+from dynmix_tf import data, engine, export, results, runs, scoring
 from dynmix_tf.callbacks import RunRecord
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.errors import InputError
@@ -49,6 +49,7 @@ def test_a_run_leaves_its_whole_record(unbroken, photos):
     config = json.loads((workdir / "config.json").read_text())
     assert config["epochs"] == 3 and config["consistency"] == "jsd"
     assert set(config["versions"]) == {"dynmix_tf", "python", "tensorflow", "keras", "numpy"}
+    assert config["devices"] and config["commit"] and "continued" not in config
     assert [line["epoch"] for line in lines(workdir)] == [1, 2, 3]
     assert lines(workdir)[-1]["loss"] < lines(workdir)[0]["loss"]
     assert list((workdir / "tensorboard").rglob("events.out.*"))
@@ -83,16 +84,8 @@ def test_an_interrupted_run_continues_to_the_same_weights(
         "after the checkpoint": (RunRecord, "on_epoch_begin", 3),
     }[moment]
     owner, name, count = place
-    original, calls = getattr(owner, name), []
-
-    def interrupting(*args, **kwargs):
-        calls.append(name)
-        if len(calls) == count:
-            raise KeyboardInterrupt
-        return original(*args, **kwargs)
-
     with monkeypatch.context() as patch:
-        patch.setattr(owner, name, interrupting)
+        patch.setattr(owner, name, stop_after(getattr(owner, name), count))
         with pytest.raises(KeyboardInterrupt):
             run(photos, tmp_path / "run")
     assert not (tmp_path / "run" / "final.keras").exists()
@@ -153,9 +146,48 @@ def test_views_are_those_of_the_settings(photos):
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(photos, tmp_path):
-    with pytest.raises(InputError, match="the loss became .* in epoch 1; .*--learning_rate"):
-        run(photos, tmp_path / "run", learning_rate=1e30, epochs=2)
+    with pytest.raises(InputError, match="diverged in epoch 1, step .*--learning_rate"):
+        run(photos, tmp_path / "run", learning_rate=1e9, epochs=2)
     assert not (tmp_path / "run" / "final.keras").exists()
+
+
+def test_the_record_tells_with_what_a_run_was_continued(photos, tmp_path, monkeypatch):
+    workdir = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunRecord, "on_epoch_begin", stop_after(RunRecord.on_epoch_begin, 2))
+        run(photos, workdir)
+    started = json.loads((workdir / "config.json").read_text())
+    assert "continued" not in started and started["commit"]
+    assert started["jit_compile"] is False
+    monkeypatch.setattr(engine, "__version__", "9.9.9")
+    run(photos, workdir)
+    record = json.loads((workdir / "config.json").read_text())
+    (again,) = record.pop("continued")
+    assert record == started and again["epochs_done"] == 1
+    assert again["versions"]["dynmix_tf"] == "9.9.9"
+
+
+def stop_after(original, count):
+    calls = []
+
+    def interrupting(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == count:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    return interrupting
+
+
+def test_a_deleted_checkpoint_starts_anew_and_keeps_the_old_results(photos, tmp_path):
+    workdir = tmp_path / "run"
+    run(photos, workdir, epochs=1)
+    old = (workdir / "final.keras").read_bytes()
+    (workdir / "checkpoints" / "last.npz").unlink()
+    run(photos, workdir, epochs=1)
+    assert (workdir / "old.final.keras.1").read_bytes() == old
+    assert {path.name for path in workdir.iterdir()} >= {"final.keras", "export", "old.export.1"}
+    assert [line["epoch"] for line in lines(workdir)] == [1]
 
 
 def test_damaged_and_foreign_checkpoints_are_named(unbroken, photos, tmp_path):
@@ -200,24 +232,31 @@ from pathlib import Path
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from dynmix_tf import data, engine, export, runs
+from dynmix_tf import data, engine, runs
+from dynmix_tf.benchmarks import GeneratedBenchmark
+from dynmix_tf.callbacks import RobustnessEvaluation
 from dynmix_tf.config import TrainConfig
 config = TrainConfig(strategy="mirrored", **json.loads(sys.argv[2]))
 runs.open_run(config, Path(sys.argv[1]))
 photos = data.load("photos", num_train=100, num_test=18)
-network = engine.train(config, photos, Path(sys.argv[1]))
-served = export.load_model(Path(sys.argv[1]) / "final.keras")
+benchmark = GeneratedBenchmark(photos.test_images, photos.test_labels, names=["fog"])
+watch = RobustnessEvaluation(benchmark, every=2, csv_path=Path(sys.argv[1]) / "by_epoch.csv")
+network = engine.train(config, photos, Path(sys.argv[1]), [watch])
 """
 
 
-def test_a_run_on_two_devices(tmp_path):
+def test_a_run_on_two_devices(photos, tmp_path):
     settings = {**SETTINGS, "epochs": 2}
     code = [sys.executable, "-c", TWO_DEVICES, str(tmp_path / "run"), json.dumps(settings)]
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     subprocess.run(code, check=True, capture_output=True, env=env)
     assert len(json.loads((tmp_path / "run" / "config.json").read_text())["devices"]) == 2
     assert [line["epoch"] for line in lines(tmp_path / "run")] == [1, 2]
-    assert (tmp_path / "run" / "export" / "saved_model.pb").is_file()
+    assert len(results.read(tmp_path / "run" / "by_epoch.csv")) == 6
+    assert lines(tmp_path / "run")[1]["corruption_error"] > 0
+    predict = scoring.load_predictor(tmp_path / "run" / "export")
+    correct = predict(photos.test_images).argmax(axis=1) == photos.test_labels
+    assert lines(tmp_path / "run")[1]["clean_error"] == pytest.approx(1 - correct.mean())
 
 
 def test_devices_that_cannot_be_had():

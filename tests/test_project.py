@@ -81,8 +81,10 @@ def test_python_of_the_readme_runs(names, tmp_path, monkeypatch):
 
 def test_table_of_the_seeds_is_that_of_the_raw_rows(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
-    table = importlib.import_module("quickstart_seeds").table()
+    seeds = importlib.import_module("quickstart_seeds")
+    table = seeds.table()
     assert table in (ROOT / "BUILD.md").read_text()
+    assert seeds.quickstart_table() in (ROOT / "README.md").read_text()
     standard, dynmix = re.findall(r"\| (?:Standard|Dynamic Mixup) \|.*", table)
 
     def corruption_error(line):

@@ -81,6 +81,16 @@ def test_beta_and_dirichlet_follow_their_laws(alpha):
         assert stats.kstest(column, "beta", (alpha, 2 * alpha)).statistic < 0.01
 
 
+@pytest.mark.parametrize("alpha", [0.001, 0.01, 0.1])
+def test_dirichlet_of_small_alpha_is_nearly_one_chain(alpha):
+    weights = randomness.dirichlet(KEYS[:50_000], alpha, 4).numpy()
+    assert np.isfinite(weights).all()
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+    largest = weights.max(axis=1).mean()
+    assert largest > 1 - 3 * alpha
+    np.testing.assert_allclose(weights.mean(axis=0), 0.25, atol=0.01)
+
+
 def test_compiled_draws_are_the_eager_ones():
     def draw(indices):
         keys = randomness.example_keys((1, 2), indices)

@@ -20,6 +20,7 @@ ROW = {
     "mean_confidence": 0.9,
     "strengths": "cifar",
     "benchmark_seed": 0,
+    "measurement": "5f3a0c11",
 }
 CLEAN = {**ROW, "corruption": "clean", "severity": 0, "error": 0.05}
 
@@ -48,8 +49,8 @@ def test_the_bytes_are_fixed(tmp_path):
     results.append(path, shuffled | {"error": np.float64(0.1), "severity": np.int64(3)})
     assert path.read_bytes() == (
         b"model,method,epoch,dataset,benchmark,corruption,severity,num_images,error,"
-        b"rms_calibration_error,mean_confidence,strengths,benchmark_seed\n"
-        b"wrn_40_2,dynmix,100,cifar10,generated,fog,3,10000,0.1,0.05,0.9,cifar,0\n"
+        b"rms_calibration_error,mean_confidence,strengths,benchmark_seed,measurement\n"
+        b"wrn_40_2,dynmix,100,cifar10,generated,fog,3,10000,0.1,0.05,0.9,cifar,0,5f3a0c11\n"
     )
 
 
@@ -119,11 +120,14 @@ def test_half_precision_confidence_may_exceed_one_a_little(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a,b,c", "line 3: 3 values instead of 13"),
-        ("", "line 3: 0 values instead of 13"),
-        ("m,x,1,d,b,fog,3,10,zero,0.1,0.9,cifar,0", "line 3: `error` must be a number"),
-        ("m,x,1,d,b,fog,3.0,10,0.1,0.1,0.9,cifar,0", "line 3: `severity` must be a whole number"),
-        ("m,x,1,d,b,fog,9,10,0.1,0.1,0.9,cifar,0", "line 3: `severity` of 'fog'"),
+        ("a,b,c", "line 3: 3 values instead of 14"),
+        ("", "line 3: 0 values instead of 14"),
+        ("m,x,1,d,b,fog,3,10,zero,0.1,0.9,cifar,0,5f", "line 3: `error` must be a number"),
+        (
+            "m,x,1,d,b,fog,3.0,10,0.1,0.1,0.9,cifar,0,5f",
+            "line 3: `severity` must be a whole number",
+        ),
+        ("m,x,1,d,b,fog,9,10,0.1,0.1,0.9,cifar,0,5f", "line 3: `severity` of 'fog'"),
         ('"m,x,1,d,b,fog,3,10,0.1,0.1,0.9,cifar,0', "line 3: "),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +8,7 @@ import tensorflow as tf
 from dynmix_tf import corruptions, export, models, results, scoring
 from dynmix_tf.benchmarks import GeneratedBenchmark
 from dynmix_tf.callbacks import RobustnessEvaluation
+from dynmix_tf.consistency import ConsistencyModel
 from dynmix_tf.errors import InputError
 from dynmix_tf.metrics import rms_calibration_error
 
@@ -45,7 +47,7 @@ def test_rows_are_what_numpy_says(network, benchmark, tmp_path):
         p = tf.nn.softmax(network(images.astype("float32"), training=False)).numpy()
         correct = p.argmax(axis=1) == benchmark.labels
         confidence, kept = results.load_images(
-            tmp_path / "images", row["corruption"], row["severity"]
+            tmp_path / "images" / row["measurement"], row["corruption"], row["severity"]
         )
         np.testing.assert_allclose(confidence, p.max(axis=1), rtol=1e-5)
         np.testing.assert_array_equal(kept, correct)
@@ -70,19 +72,32 @@ def test_an_interrupted_evaluation_continues(network, benchmark, tmp_path):
     assert len(results.read(tmp_path / "broken" / "robustness.csv")) == 2
     calls = []
     again = score(lambda x: calls.append(1) or predict(x), benchmark, tmp_path / "broken")
-    assert again == whole and len(calls) == 3
+    assert again == whole and len(calls) == 4  # the clean images, to know the model by, and three
     files = [(tmp_path / name / "robustness.csv").read_bytes() for name in ("whole", "broken")]
     assert files[0] == files[1]
-    assert score(failing, benchmark, tmp_path / "broken") == whole  # nothing is left to measure
 
 
-def test_another_model_or_benchmark_is_measured_beside(network, benchmark, tmp_path):
+def test_other_models_and_benchmarks_are_measured_beside(network, benchmark, tmp_path):
     predict = scoring.network_predictor(network)
-    score(predict, benchmark, tmp_path)
+    first = score(predict, benchmark, tmp_path)
+    twin = scoring.network_predictor(models.build("small_cnn", (32, 32, 3), 3, seed=1))
+    second = score(twin, benchmark, tmp_path)  # of the same name, method, epoch and data
+    assert second == score(twin, benchmark, tmp_path / "alone") != first
     benchmark.seed = 5
     rows = score(predict, benchmark, tmp_path)
     assert {row["benchmark_seed"] for row in rows} == {5}
-    assert len(results.read(tmp_path / "robustness.csv")) == 10
+    assert results.read(tmp_path / "robustness.csv") == [*first, *second, *rows]
+    for row in first:  # and nothing of the first was overwritten
+        folder = tmp_path / "images" / row["measurement"]
+        _, correct = results.load_images(folder, row["corruption"], row["severity"])
+        assert row["error"] == pytest.approx(1 - correct.mean())
+
+
+def test_other_classes_are_refused(network, photo_crops, tmp_path):
+    benchmark = GeneratedBenchmark(photo_crops(32, 4), np.arange(4), "crops", ["fog"])
+    with pytest.raises(InputError, match=r"gives \(3,\) values for an image.* has 4 classes"):
+        score(scoring.network_predictor(network), benchmark, tmp_path)
+    assert not (tmp_path / "robustness.csv").exists()
 
 
 def test_keras_file_and_saved_model_score_alike(network, benchmark, tmp_path):
@@ -110,6 +125,22 @@ def test_export_has_both_endpoints_and_is_replaced_whole(network, tmp_path, phot
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
+def test_export_replaces_nothing_but_a_saved_model(network, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    with pytest.raises(InputError, match="exists and is no SavedModel"):
+        export.export_saved_model(network, tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
+    with pytest.raises(InputError, match="must take one batch of images"):
+        export.export_saved_model(keras.Sequential([keras.layers.Dense(3)]), tmp_path / "e")
+
+
+def test_a_saved_consistency_model_scores_as_its_network(network, benchmark, tmp_path):
+    ConsistencyModel(network).save(tmp_path / "model.keras")
+    rows = score(scoring.load_predictor(tmp_path / "model.keras"), benchmark, tmp_path)
+    assert rows == score(scoring.network_predictor(network), benchmark, tmp_path / "network")
+
+
 def test_what_is_no_model_is_named(tmp_path, network):
     with pytest.raises(InputError, match="no model at"):
         scoring.load_predictor(tmp_path / "absent.keras")
@@ -132,7 +163,7 @@ def test_what_is_no_model_is_named(tmp_path, network):
 def test_images_of_another_size_are_named(network, photo_crops, tmp_path):
     export.export_saved_model(network, tmp_path / "export")
     network.save(tmp_path / "final.keras")
-    benchmark = GeneratedBenchmark(photo_crops(48, 4), np.zeros(4, int), "crops", ["fog"])
+    benchmark = GeneratedBenchmark(photo_crops(48, 4), np.arange(4) % 3, "crops", ["fog"])
     for name in ("export", "final.keras"):
         with pytest.raises(InputError, match=r"of shape \(32, 32, 3\), not \(48, 48, 3\)"):
             score(scoring.load_predictor(tmp_path / name), benchmark, tmp_path)
@@ -147,12 +178,15 @@ def test_benchmark_arguments_are_checked(photo_crops):
         GeneratedBenchmark(images, [0, 1], names=["fogg"])
     with pytest.raises(InputError, match="severities are 1 to 5"):
         GeneratedBenchmark(images, [0, 1], severities=(0, 1))
+    with pytest.raises(InputError, match="uint8 images .* float32"):
+        GeneratedBenchmark(images.astype("float32"), [0, 1])
+    twice = GeneratedBenchmark(images, [[0], [1]], names=["fog", "fog"], severities=(1,))
+    assert twice.conditions == [("clean", 0), ("fog", 1)] and twice.labels.shape == (2,)
+    assert twice.strengths == "cifar" and twice.num_classes == 2
 
 
 def test_callback_during_fit(network, benchmark, photo_crops, tmp_path):
     """With an ordinary Keras model; an epoch that was measured before is not measured again."""
-    import keras
-
     model = keras.models.clone_model(network)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     images, labels = photo_crops(32, 8).astype("float32"), np.arange(8) % 3
@@ -167,8 +201,10 @@ def test_callback_during_fit(network, benchmark, photo_crops, tmp_path):
     assert history["corruption_error"][-1] == pytest.approx(corrupted)
     assert history["clean_error"][-1] == last[0]["error"]
     before = path.read_bytes()
-    model.fit(images, labels, epochs=3, initial_epoch=2, verbose=0, callbacks=[watch])
+    watch.on_epoch_end(2, {})  # a resumed run comes here again
     assert path.read_bytes() == before
+    model.fit(images, labels, epochs=3, initial_epoch=2, verbose=0, callbacks=[watch])
+    assert len(results.read(path)) == 15  # a model that was trained on is another
     with pytest.raises(InputError, match="1 or more whole epochs"):
         RobustnessEvaluation(benchmark, every=0)
     with pytest.raises(InputError, match="must name a .csv file"):

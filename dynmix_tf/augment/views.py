@@ -34,7 +34,8 @@ class Views:
         tensors, or the tensor itself where there is only one.
 
     Raises:
-        InputError: No view and no original is asked for, or `layer` is no augmentation layer.
+        InputError: No view and no original is asked for, `layer` is no augmentation layer, or
+            the two layers have another `value_range`.
 
     Example:
         >>> views = Views(dynmix_tf.DynamicMixup(), before=dynmix_tf.StandardAugmentation())
@@ -59,6 +60,11 @@ class Views:
         if int(num_views) != num_views or num_views < 0 or not (num_views or original):
             raise InputError(
                 f"nothing to make: num_views={num_views}, layer={layer}, original={original}"
+            )
+        if layer and before and tuple(layer.value_range) != tuple(before.value_range):
+            raise InputError(
+                f"`layer` has value_range={layer.value_range}, `before` {before.value_range}; "
+                "both work on the same images, so give both the same"
             )
         self.layer = layer
         self.num_views = int(num_views)
@@ -107,7 +113,8 @@ class Views:
 
         Example n of the stream draws from (seed, n): the same in a rerun, in any batch size and
         with any number of parallel calls. A data set that ends draws anew each time it is gone
-        through; one that repeats for ever just counts on.
+        through, by tags that `tf.data` makes from `seed` and the seed of `tf.random.set_seed`;
+        one that repeats for ever just counts on.
 
         Args:
             ds: Elements `images` or `(images, labels, ...)`.
@@ -116,7 +123,16 @@ class Views:
 
         Returns:
             A `tf.data.Dataset` of what calling the views gives.
+
+        Raises:
+            InputError: The elements are dictionaries, or images of unknown rank.
         """
+        spec = ds.element_spec[0] if isinstance(ds.element_spec, tuple) else ds.element_spec
+        if not isinstance(spec, tf.TensorSpec) or spec.shape.rank not in (3, 4):
+            raise InputError(
+                "the data set's elements must be images or (images, labels), images of known rank "
+                f"3 or 4 (tfds: as_supervised=True; else set_shape). Received: {ds.element_spec}"
+            )
         numbered = ds.scan(tf.constant(start, tf.int64), _count)
         if ds.cardinality() == tf.data.INFINITE_CARDINALITY:
             tagged = numbered.map(lambda first, element: (tf.constant(0, tf.int64), first, element))
@@ -126,7 +142,8 @@ class Views:
             tagged = tags.flat_map(
                 lambda tag: numbered.map(lambda first, element: (tag, first, element))
             )
-            tagged = tagged.apply(tf.data.experimental.assert_cardinality(ds.cardinality()))
+            if ds.cardinality() != tf.data.UNKNOWN_CARDINALITY:
+                tagged = tagged.apply(tf.data.experimental.assert_cardinality(ds.cardinality()))
 
         def apply(tag, first, element):
             images, *rest = element if isinstance(element, tuple) else (element,)

@@ -26,9 +26,11 @@ class GeneratedBenchmark:
         severities: Of 1..5.
         seed: Integer.
         strengths: "cifar", "imagenet" or "auto", by the image's size.
+        num_classes: Of the model; None is one more than the largest label.
 
     Attributes:
         conditions: `(corruption, severity)` pairs, `("clean", 0)` first.
+        strengths: The table that is used, "cifar" or "imagenet".
 
     Raises:
         InputError: Arrays that do not fit, an unknown corruption, a severity out of 1..5.
@@ -49,23 +51,33 @@ class GeneratedBenchmark:
         severities: Sequence[int] = (1, 2, 3, 4, 5),
         seed: int = 0,
         strengths: str = "auto",
+        num_classes: int | None = None,
     ) -> None:
+        images, labels = np.asarray(images), np.asarray(labels)
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]  # as keras.datasets gives them
+        if images.dtype != np.uint8 or images.ndim != 4 or labels.ndim != 1:
+            raise InputError(
+                "a benchmark is made from uint8 images (N, H, W, 3) and class numbers (N,). "
+                f"Received: {images.dtype} {images.shape} and {labels.shape}"
+            )
         if len(images) != len(labels) or not len(images):
             raise InputError(
                 f"a benchmark needs one label for each image. Received: {len(images)} images, "
                 f"{len(labels)} labels"
             )
-        chosen = corruptions.names() if names is None else tuple(names)
+        chosen = corruptions.names() if names is None else tuple(dict.fromkeys(names))
         for name in chosen:
             if name not in corruptions.names(extra=True):
                 raise unknown_name("corruption", name, corruptions.names(extra=True))
         if not set(severities) <= {1, 2, 3, 4, 5}:
             raise InputError(f"severities are 1 to 5. Received: {tuple(severities)}")
         self.images = images
-        self.labels = np.asarray(labels)
+        self.labels = labels
         self.dataset = dataset
         self.seed = seed
-        self.strengths = strengths
+        self.strengths = corruptions.strengths_for(images.shape, strengths)
+        self.num_classes = num_classes or int(labels.max()) + 1
         pairs = [(name, severity) for name in chosen for severity in severities]
         self.conditions: list[tuple[str, int]] = [("clean", 0), *pairs]
 

@@ -15,7 +15,7 @@ __all__ = ["RobustnessEvaluation"]
 
 
 class RobustnessEvaluation(keras.callbacks.Callback):
-    """Scores the model on a benchmark at the end of every few epochs and of the training.
+    """Scores the model on a benchmark at the end of every few epochs.
 
     Puts `clean_error`, `corruption_error` (mean over corruptions and severities) and
     `corruption_rms_calibration_error` into the epoch's logs, 0 to 1, and appends a row for each
@@ -26,7 +26,7 @@ class RobustnessEvaluation(keras.callbacks.Callback):
 
     Args:
         benchmark: `dynmix_tf.GeneratedBenchmark` or its like.
-        every: Epochs between evaluations; the last epoch is always evaluated.
+        every: Epochs between evaluations; the last of the epochs asked for is always evaluated.
         csv_path: The long CSV. Per-image records go to the folder of the same name without
             ".csv", one folder for each epoch.
         model_name: What the rows' column `model` says.
@@ -89,5 +89,6 @@ class RobustnessEvaluation(keras.callbacks.Callback):
             )
 
     def _predict(self, images: np.ndarray) -> np.ndarray:
-        output = self.model.predict_on_batch(images)
+        # under MirroredStrategy every replica predicts the whole batch, one after the other
+        output = self.model.predict_on_batch(images)[: len(images)]
         return keras.ops.convert_to_numpy(keras.ops.softmax(output)) if self.logits else output

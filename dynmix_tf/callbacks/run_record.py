@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from tqdm import tqdm
 
 from dynmix_tf.checkpoint import save_checkpoint
@@ -34,7 +35,7 @@ class RunRecord(keras.callbacks.Callback):
         initial_epoch: Epochs done before.
 
     Raises:
-        InputError: The loss is not finite; the checkpoint of the last good epoch stays.
+        InputError: The training diverged; the checkpoint of the last good epoch stays.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RunRecord(keras.callbacks.Callback):
         self.label = label
         self.initial_epoch = initial_epoch
         self._bar: Any = None
+        self._epoch = 0
         self._started = self._ended = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -65,22 +67,28 @@ class RunRecord(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the epoch's clock."""
+        self._epoch = epoch + 1
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Moves the bar."""
+        """Moves the bar, and stops at a loss (at the epoch's end: weights) that is no number."""
         self._bar.update(1)
         self._ended = time.perf_counter()  # here, so that evaluations after the epoch do not count
+        finite = math.isfinite((logs or {}).get("loss", 0.0))
+        if finite and batch == self.steps - 1:
+            weights = self.model.trainable_variables
+            finite = all(np.isfinite(np.asarray(weight)).all() for weight in weights)
+        if not finite:
+            raise InputError(
+                f"the training diverged in epoch {self._epoch}, step {batch + 1}: the loss is not "
+                f"finite. The checkpoint of epoch {self._epoch - 1} is kept, if there is one; try "
+                "a lower --learning_rate in another --workdir"
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keeps the epoch."""
         seconds = self._ended - self._started
         values = {name: float(value) for name, value in (logs or {}).items()}
-        if not math.isfinite(values.get("loss", 0.0)):
-            raise InputError(
-                f"the loss became {values['loss']} in epoch {epoch + 1}; the checkpoint of epoch "
-                f"{epoch} is kept. Try a lower --learning_rate in another --workdir"
-            )
         speed = self.steps * self.batch_size / seconds
         line = {"epoch": epoch + 1, **values, "seconds": seconds, "images_per_second": speed}
         append_line(self.metrics_path, json.dumps(line))

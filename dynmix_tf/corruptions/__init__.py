@@ -5,6 +5,6 @@ NumPy, SciPy and Pillow only; TensorFlow is not imported.
 
 from __future__ import annotations
 
-from dynmix_tf.corruptions.generator import GROUPS, corrupt, names
+from dynmix_tf.corruptions.generator import GROUPS, corrupt, names, strengths_for
 
-__all__ = ["GROUPS", "corrupt", "names"]
+__all__ = ["GROUPS", "corrupt", "names", "strengths_for"]

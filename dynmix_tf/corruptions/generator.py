@@ -15,7 +15,7 @@ from dynmix_tf.corruptions.filters import truncate
 from dynmix_tf.corruptions.strengths import STRENGTHS
 from dynmix_tf.errors import InputError, unknown_name
 
-__all__ = ["GROUPS", "corrupt", "names"]
+__all__ = ["GROUPS", "corrupt", "names", "strengths_for"]
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -129,12 +129,7 @@ def corrupt(
     severity = _checked_integer("severity", severity, 1, 5)
     seed = _checked_integer("seed", seed, 0)
     first_index = _checked_integer("first_index", first_index, 0)
-    if strengths == "auto":
-        shorter = min(images.shape[-3:-1])
-        strengths = "cifar" if shorter <= LARGEST_CIFAR_SIDE else "imagenet"
-    if strengths not in STRENGTHS:
-        raise unknown_name("table of strengths", strengths, ["auto", *STRENGTHS])
-
+    strengths = strengths_for(images.shape, strengths)
     strength = STRENGTHS[strengths][name][severity - 1]
     batch = images.reshape(-1, *images.shape[-3:])
     # crc32, since `hash` of a string differs from run to run
@@ -151,6 +146,23 @@ def corrupt(
             result = truncate(result)
         corrupted[start : start + at_once] = result
     return corrupted.reshape(images.shape)
+
+
+def strengths_for(shape: Sequence[int], strengths: str = "auto") -> str:
+    """The table of strengths for images of a shape (..., h, w, c): "auto" goes by the size.
+
+    Raises:
+        InputError: Neither "auto" nor the name of a table.
+
+    Example:
+        >>> strengths_for((10, 32, 32, 3)), strengths_for((224, 224, 3))
+        ('cifar', 'imagenet')
+    """
+    if strengths == "auto":
+        return "cifar" if min(shape[-3:-1]) <= LARGEST_CIFAR_SIDE else "imagenet"
+    if strengths not in STRENGTHS:
+        raise unknown_name("table of strengths", strengths, ["auto", *STRENGTHS])
+    return strengths
 
 
 def _stream(key: NDArray[np.uint64], index: int) -> np.random.Generator:

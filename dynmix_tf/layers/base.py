@@ -26,7 +26,8 @@ class AugmentationLayer(keras.layers.Layer):
 
     Args:
         value_range: `(low, high)` of float images. uint8 images are 0..255 whatever it says.
-        seed: Integer that seeds calls without a `seed` of their own; None draws afresh.
+        seed: Integer that seeds calls without a `seed` of their own: call n of an eager layer
+            draws from (seed, n). None draws afresh.
 
     Call arguments:
         images: `(B, H, W, C)` or `(H, W, C)`, uint8 or float; C is 1 or 3. Floats are rounded to
@@ -53,7 +54,9 @@ class AugmentationLayer(keras.layers.Layer):
             )
         self.value_range = (low, high)
         self.seed = seed
+        self.supports_jit = False  # groups of images have no fixed size, which XLA needs
         self.built = True
+        self._calls = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:  # noqa: D102
         # tf.data hands over TensorFlow tensors, which Keras' own __call__ refuses elsewhere
@@ -70,7 +73,9 @@ class AugmentationLayer(keras.layers.Layer):
         if not training:
             return tf.cast(images, tf.float32)
         batch = images if images.shape.rank == 4 else images[None]
-        if seed is None:
+        if seed is None and self.seed is not None and tf.executing_eagerly():
+            seed, self._calls = (self.seed, self._calls), self._calls + 1
+        elif seed is None:
             seed = randomness.fresh_seed(self.seed)
         keys = randomness.example_keys(seed, tf.range(tf.shape(batch)[0]))
         result = tf.ensure_shape(self.augment(batch, keys), batch.shape)

@@ -133,7 +133,7 @@ def _read_run(folder: Path) -> _Run:
         raise InputError(f"{config_path} names no `method`")
     epochs = _read_epochs(folder / "metrics.jsonl")
     csv_path = folder / "robustness.csv"
-    rows = read(csv_path) if csv_path.is_file() else []
+    rows = _one_measurement(read(csv_path) if csv_path.is_file() else [])
     benchmark = rows[0]["benchmark"] if rows else "generated"
     evaluate = (
         f"python -m dynmix_tf.evaluate --model={folder / 'export'} --benchmark={benchmark} "
@@ -156,6 +156,20 @@ def _read_run(folder: Path) -> _Run:
     known = len(seconds) == len(epochs) > 0
     figures["training_seconds"] = float(sum(seconds)) if known else None
     return _Run(folder, config, epochs, rows, figures)
+
+
+def _one_measurement(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the first measurement that is complete, or of the first."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["measurement"], []).append(row)
+    for group in groups.values():
+        try:
+            summary(group)
+        except InputError:
+            continue
+        return group
+    return next(iter(groups.values()), [])
 
 
 def _read_epochs(path: Path) -> list[dict[str, Any]]:

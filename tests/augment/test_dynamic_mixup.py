@@ -155,6 +155,9 @@ def test_inside_a_saved_model(tmp_path, photo_crops):
     np.testing.assert_allclose(again.predict(batch, verbose=0), batch.mean(axis=(1, 2)), rtol=1e-5)
     first, second = (again(batch.astype("float32"), training=True).numpy() for _ in range(2))
     assert (first != second).any()
+    again.compile("sgd", "mse", jit_compile="auto")
+    again.fit(batch, batch.mean(axis=(1, 2)), verbose=0)
+    assert not again.layers[1].supports_jit
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,9 @@ def test_map_and_call(data):
     before = StandardAugmentation()
     crops = [before(images, seed=(i, i)).numpy() for i in range(2)]
     assert (crops[0] != crops[1]).any()
-    mapped = batches(data, 8).map(VIEWS)
-    assert collect(mapped)[0].shape == (40, 3, 32, 32, 3)
-    assert (collect(mapped)[0] != collect(mapped)[0]).any()
+    mapped = collect(batches(data, 8).repeat(2).map(VIEWS))[0]
+    assert mapped.shape == (80, 3, 32, 32, 3)
+    assert (mapped[:40] != mapped[40:]).any()
     assert original.dtype == tf.float32
 
 
@@ -114,7 +114,22 @@ def test_standard_augmentation_is_a_flip_and_a_crop_of_the_padded_image(data):
     assert keras.saving.deserialize_keras_object(config).get_config() == layer.get_config()
 
 
+def test_data_of_unknown_length(data):
+    def generate():
+        yield from zip(*data, strict=True)
+
+    specs = (tf.TensorSpec((32, 32, 3), tf.uint8), tf.TensorSpec((), tf.int64))
+    ds = tf.data.Dataset.from_generator(generate, output_signature=specs).batch(10)
+    assert ds.cardinality() == tf.data.UNKNOWN_CARDINALITY
+    known = collect(VIEWS.over(batches(data, 10), seed=5))[0]
+    np.testing.assert_array_equal(collect(VIEWS.over(ds, seed=5))[0], known)
+
+
 def test_bad_arguments_are_named(data):
+    with pytest.raises(InputError, match="as_supervised=True"):
+        VIEWS.over(tf.data.Dataset.from_tensor_slices({"image": data[0]}).batch(4))
+    with pytest.raises(InputError, match=r"value_range=\(0, 1\), `before` \(0, 255\)"):
+        Views(DynamicMixup(value_range=(0, 1)), before=StandardAugmentation())
     with pytest.raises(InputError, match="`layer` must be an augmentation layer"):
         Views("dynmix")
     with pytest.raises(InputError, match="nothing to make"):

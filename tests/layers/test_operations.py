@@ -87,6 +87,14 @@ def test_fresh_draws_differ_from_call_to_call_and_in_a_map(photo_crops):
     assert len({x.numpy().tobytes() for x in ds}) > 4  # not frozen when the map is traced
 
 
+def test_a_seeded_layer_repeats_its_calls(photo_crops):
+    batch = photo_crops(32, 4)
+    one, two = (layers.Rotate(severity=10.0, seed=3) for _ in range(2))
+    calls = [[layer(batch).numpy() for _ in range(3)] for layer in (one, two)]
+    np.testing.assert_array_equal(calls[0], calls[1])
+    assert (calls[0][0] != calls[0][1]).any()
+
+
 def test_not_training_leaves_the_image(photo_crops):
     batch = photo_crops(32, 2)
     np.testing.assert_array_equal(layers.Equalize()(batch, training=False), batch)

@@ -33,7 +33,7 @@ def run(folder, method="standard", error=0.2, names=NAMES, epochs=2, **changes):
         (folder / "metrics.jsonl").write_text(text)
     row = {"model": "wrn_16_2", "method": method, "dataset": "digits", "benchmark": "generated"}
     row |= {"epoch": 2, "num_images": 360, "rms_calibration_error": 0.1, "mean_confidence": 0.9}
-    row |= {"strengths": "cifar", "benchmark_seed": 7} | changes
+    row |= {"strengths": "cifar", "benchmark_seed": 7, "measurement": "5f3a0c11"} | changes
     clean = {"corruption": "clean", "severity": 0, "error": 0.05}
     results.append(folder / "robustness.csv", row | clean)
     for name in names:

@@ -21,6 +21,7 @@ ROW = {
     "mean_confidence": 0.9,
     "strengths": "cifar",
     "benchmark_seed": 0,
+    "measurement": "5f3a0c11",
 }
 CLEAN = {**ROW, "corruption": "clean", "severity": 0, "error": 0.05}
 
