@@ -70,22 +70,31 @@ def measure(seeds: list[int], output_dir: Path) -> None:
                 "dataset": "fashion_mnist", **quickstart.FULL, "model": "small_cnn",
                 "method": method, "seed": seed, "workdir": workdir,
             }  # fmt: skip
-            if not (workdir / "report.md").exists() and quickstart.command("train", flags):
-                raise SystemExit(f"training of {workdir} failed")
-            for row in results.read(workdir / "robustness.csv"):
-                lines.append((seed, *row.values()))
-            config = json.loads((workdir / "config.json").read_text())
-            configs[f"{method}_{seed}"] = config
-    files.write_atomic(ROWS, "".join(",".join(map(str, line)) + "\n" for line in lines))
+            lines += [(seed, *row.values()) for row in rows_of_run(flags)]
+            configs[f"{method}_{seed}"] = json.loads((workdir / "config.json").read_text())
+    write_rows(ROWS, lines)
     files.write_atomic(SETTINGS, json.dumps(configs, indent=1) + "\n")
+
+
+def rows_of_run(flags: dict) -> list[dict]:
+    """Trains and evaluates unless that is done, and reads the rows."""
+    workdir = Path(flags["workdir"])
+    if not (workdir / "report.md").exists() and quickstart.command("train", flags):
+        raise SystemExit(f"training of {workdir} failed")
+    return results.read(workdir / "robustness.csv")
+
+
+def write_rows(path: Path, lines: list[tuple]) -> None:
+    """Replaces a file of raw rows."""
+    files.write_atomic(path, "".join(",".join(map(str, line)) + "\n" for line in lines))
 
 
 def table() -> str:
     """Mean and 95 % t-interval over the seeds, and the paired difference, as Markdown."""
-    raw = raw_rows()
+    raw = raw_rows(ROWS)
     seeds = sorted({int(row["seed"]) for row in raw})
     figures = {
-        method: np.array([figures_of(one_summary(raw, method, seed)) for seed in seeds])
+        method: np.array([figures_of(one_summary(raw, method=method, seed=seed)) for seed in seeds])
         for method in quickstart.METHODS
     }
     lines = [(tables.METHOD_NAMES[method], values) for method, values in figures.items()]
@@ -105,25 +114,26 @@ def quickstart_table() -> str:
 
 def quickstart_summaries() -> dict[str, Summary]:
     """The figures of the quickstart's own seed."""
-    raw = raw_rows()
+    raw = raw_rows(ROWS)
     return {
-        tables.METHOD_NAMES[method]: one_summary(raw, method, 0) for method in quickstart.METHODS
+        tables.METHOD_NAMES[method]: one_summary(raw, method=method, seed=0)
+        for method in quickstart.METHODS
     }
 
 
-def raw_rows() -> list[dict]:
-    """The committed rows, their values as text."""
-    with ROWS.open(newline="") as file:
+def raw_rows(path: Path) -> list[dict]:
+    """Committed rows, their values as text."""
+    with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def one_summary(raw: list[dict], method: str, seed: int) -> Summary:
-    """The figures of one run."""
+def one_summary(raw: list[dict], **chosen: str | int) -> Summary:
+    """The figures of one run: the rows whose columns are as chosen."""
     numbers = {"severity": int, "error": float, "rms_calibration_error": float}
     return summary(
         {**row, **{name: kind(row[name]) for name, kind in numbers.items()}}
         for row in raw
-        if row["method"] == method and int(row["seed"]) == seed
+        if all(row[name] == str(value) for name, value in chosen.items())
     )
 
 
