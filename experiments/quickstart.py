@@ -97,6 +97,9 @@ def print_report(folder: Path, settings: dict) -> None:
     report = folder / "report.md"
     runs = [folder / method for method in METHODS]
     if not (folder / "done.json").exists():
+        from dynmix_tf import commands
+
+        commands.load_tensorflow()
         sys.path.insert(0, str(Path(__file__).parent))
         from make_views import rows_of_views
 
