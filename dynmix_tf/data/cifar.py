@@ -154,7 +154,7 @@ def _read_python(path: Path, labels_key: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_binary(path: Path, label_bytes: int) -> tuple[np.ndarray, np.ndarray]:
     """Records of one label (CIFAR-10) or a coarse and a fine label (CIFAR-100), then pixels."""
-    content = np.frombuffer(_read_bytes(path), np.uint8)
+    content: np.ndarray = np.frombuffer(_read_bytes(path), np.uint8)
     record = label_bytes + _PIXELS
     if content.size == 0 or content.size % record:
         raise InputError(

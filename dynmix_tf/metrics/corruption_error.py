@@ -78,7 +78,7 @@ def corruption_error(
             raise unknown_name("corruption of the baseline", name, base)
         if base[name].sum() == 0:
             raise InputError(f"the baseline makes no error on '{name}': nothing to divide by")
-    return {name: _per_cent(rates[name].sum() / base[name].sum()) for name in rates}
+    return {name: _per_cent(float(rates[name].sum()) / float(base[name].sum())) for name in rates}
 
 
 def mean_corruption_error(
@@ -182,7 +182,7 @@ def _checked(errors: ErrorRates, argument: str) -> dict[str, np.ndarray]:
     checked = {}
     for name, values in errors.items():
         try:
-            rates = np.asarray(values, dtype=np.float64)
+            rates: np.ndarray = np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError):
             rates = np.empty(0)
         if rates.shape != (5,):

@@ -200,7 +200,7 @@ def intervals(values: Sequence[float]) -> tuple[float, float]:
         >>> mean, round(half_width, 3)
         (11.0, 2.484)
     """
-    runs = np.asarray(values, dtype=np.float64)
+    runs: np.ndarray = np.asarray(values, dtype=np.float64)
     if runs.ndim != 1 or runs.size < 2 or not np.isfinite(runs).all():
         raise InputError(f"an interval needs at least two finite values. Received: {list(values)}")
     quantile = stdtrit(runs.size - 1, 0.975)
