@@ -53,7 +53,11 @@ class TrainConfig:
     num_test: int = _setting(
         0, "test images to use, the first ones; 0 is the data set's number", low=0
     )
-    model: str = _setting("small_cnn", "network: small_cnn or wrn_<depth>_<width>")
+    model: str = _setting(
+        "small_cnn",
+        "network: small_cnn, allconvnet, densenet_40_12, densenet_bc_100_12, resnext29_4x32d, "
+        "wrn_<depth>_<width>, resnet50 or alexnet",
+    )
     method: str = _setting("dynmix", "training method", METHODS)
     consistency: str = _setting(
         "", "loss over the views; empty is the method's own (dynmix: jsd)", ("", *CONSISTENCY)

@@ -13,9 +13,13 @@ from dynmix_tf.errors import InputError, unknown_name
 
 __all__ = ["build", "check_name", "names"]
 
-_NAMES = ("small_cnn", "wrn_16_4", "wrn_40_2")
+_NAMES = (
+    "small_cnn", "allconvnet", "densenet_40_12", "densenet_bc_100_12", "resnext29_4x32d",
+    "wrn_16_4", "wrn_40_2", "resnet50", "alexnet",
+)  # fmt: skip
 _WIDE_RESNET = re.compile(r"wrn_(\d+)_(\d+)")
-_SMALLEST_SIDE = 8
+_SMALLEST_SIDES = {"allconvnet": 24, "resnet50": 32, "alexnet": 224}
+_IMAGENET = ("resnet50", "alexnet")
 
 
 def names() -> tuple[str, ...]:
@@ -55,14 +59,15 @@ def build(
 
     Args:
         name: One of `names()`, or `wrn_<depth>_<width>` with a depth of 6n + 4.
-        input_shape: (height, width, channels); height and width of 8 or more, or None for any.
+        input_shape: (height, width, channels); height and width of 8 or more, or None
+            for any; 24 or more for `allconvnet`, 32 for `resnet50`, and 224 for `alexnet`.
         num_classes: Number of logits, 2 or more.
         seed: Non-negative integer; the same seed gives the same weights. None draws one.
 
     Returns:
         A `keras.Model` named `name`. It takes images (B, H, W, C) with values in 0..255, uint8
-        or float, normalises them itself, and returns float32 logits (B, num_classes), also
-        under mixed precision.
+        or float, normalises them itself, `resnet50` and `alexnet` by ImageNet's means and
+        deviations, and returns float32 logits (B, num_classes), also under mixed precision.
 
     Raises:
         InputError: An unknown name, or an argument that is not as above.
@@ -72,17 +77,25 @@ def build(
         (None, 100)
 
     Source: the networks and constants of AugMix, https://github.com/google-research/augmix;
-        `small_cnn` is this package's own.
+        `resnet50` and `alexnet` are torchvision's; `small_cnn` is this package's own.
     """
     check_name(name)
+    smallest = _SMALLEST_SIDES.get(name, 8)
     sides_are_right = len(input_shape) == 3 and all(
-        side is None or side >= _SMALLEST_SIDE for side in input_shape[:2]
+        side is None or side >= smallest for side in input_shape[:2]
     )
     if not sides_are_right or not input_shape[2] or input_shape[2] < 1:
         raise InputError(
-            f"`input_shape` must be (height, width, channels) with sides of {_SMALLEST_SIDE} px "
-            f"or more. Received: {input_shape}"
+            f"`input_shape` of '{name}' must be (height, width, channels) with sides of "
+            f"{smallest} px or more. Received: {input_shape}"
         )
+    if name in _IMAGENET and input_shape[2] != 3:
+        raise InputError(
+            f"'{name}' normalises red, green and blue, so `input_shape` must have 3 channels. "
+            f"Received: {input_shape}"
+        )
+    if name == "alexnet" and tuple(input_shape[:2]) != (224, 224):
+        raise InputError(f"'alexnet' takes images of 224 x 224 px. Received: {input_shape}")
     if num_classes < 2:
         raise InputError(f"`num_classes` must be 2 or more. Received: {num_classes}")
     if seed is not None and seed < 0:
@@ -90,16 +103,28 @@ def build(
 
     import keras
 
+    from dynmix_tf.models.alexnet import alexnet
+    from dynmix_tf.models.allconvnet import allconvnet
+    from dynmix_tf.models.densenet import densenet
     from dynmix_tf.models.layer_factory import LayerFactory
+    from dynmix_tf.models.resnext import resnet50, resnext29
     from dynmix_tf.models.small_cnn import small_cnn
     from dynmix_tf.models.wide_resnet import wide_resnet
 
     make = LayerFactory(seed)
     images = keras.Input(input_shape, name="image")
-    rescaled = make.rescaling()(images)
-    if name == "small_cnn":
-        features = small_cnn(make, rescaled)
-    else:
+    rescaled = make.rescaling(imagenet=name in _IMAGENET)(images)
+    if name.startswith("wrn_"):
         _, depth, width = name.split("_")
         features = wide_resnet(make, rescaled, int(depth), int(width))
+    elif name == "densenet_40_12":
+        features = densenet(make, rescaled, depth=40, growth=12)
+    elif name == "densenet_bc_100_12":
+        features = densenet(make, rescaled, depth=100, growth=12, bottleneck=True)
+    else:
+        makers = {
+            "small_cnn": small_cnn, "allconvnet": allconvnet, "resnext29_4x32d": resnext29,
+            "resnet50": resnet50, "alexnet": alexnet,
+        }  # fmt: skip
+        features = makers[name](make, rescaled)
     return keras.Model(images, make.logits(num_classes)(features), name=name)

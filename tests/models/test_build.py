@@ -9,10 +9,12 @@ import pytest
 from dynmix_tf import models
 from dynmix_tf.errors import InputError
 
+SIDES = {name: {"resnet50": 64, "alexnet": 224}.get(name, 32) for name in models.names()}
+
 
 @pytest.fixture(scope="module")
 def networks():
-    return {name: models.build(name, seed=0) for name in models.names()}
+    return {name: models.build(name, (side, side, 3), seed=0) for name, side in SIDES.items()}
 
 
 def trainable(network):
@@ -21,7 +23,7 @@ def trainable(network):
 
 @pytest.mark.parametrize("name", models.names())
 def test_takes_bytes_or_floats_and_returns_float32_logits(networks, photo_crops, name):
-    images = photo_crops(32, 4)
+    images = photo_crops(SIDES[name], 4)
     logits = keras.ops.convert_to_numpy(networks[name](images))
     assert logits.shape == (4, 10)
     assert logits.dtype == np.float32
@@ -31,10 +33,13 @@ def test_takes_bytes_or_floats_and_returns_float32_logits(networks, photo_crops,
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_pixels_are_normalised_inside_to_plus_minus_one(networks, photo_crops, name):
-    images = photo_crops(32, 2)
-    first = keras.Model(networks[name].input, networks[name].get_layer("rescaling").output)
-    np.testing.assert_allclose(first(images), (images / 255 - 0.5) / 0.5, atol=1e-6)
+def test_pixels_are_normalised_inside(networks, photo_crops, name):
+    images = photo_crops(SIDES[name], 2)
+    mean, deviation = np.float64(0.5), np.float64(0.5)
+    if name in ("resnet50", "alexnet"):
+        mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    first = keras.Model(networks[name].input, networks[name].layers[1].output)
+    np.testing.assert_allclose(first(images), (images / 255 - mean) / deviation, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["small_cnn", "wrn_10_1"])
@@ -62,7 +67,8 @@ def test_no_two_layers_share_their_draws(networks):
 def test_constants_of_the_layers(networks, name):
     for layer in networks[name].layers:
         if isinstance(layer, keras.layers.Conv2D):
-            assert not layer.use_bias
+            assert layer.use_bias == (name in ("allconvnet", "alexnet"))
+            assert not layer.use_bias or not np.any(layer.bias)
             kernel = keras.ops.convert_to_numpy(layer.kernel)
             deviation = np.sqrt(2 / (kernel.shape[0] * kernel.shape[1] * kernel.shape[3]))
             # Five standard errors of a sample deviation.
@@ -71,9 +77,43 @@ def test_constants_of_the_layers(networks, name):
             assert (layer.epsilon, layer.momentum) == (1e-5, 0.9)
         if isinstance(layer, keras.layers.Dense):
             kernel, bias = layer.get_weights()
-            limit = 1 / np.sqrt(kernel.shape[0])
+            limit = np.float32(1 / np.sqrt(kernel.shape[0]))
             assert 0.9 * limit < np.abs(kernel).max() <= limit
             assert not bias.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "ten", "hundred"),
+    [
+        ("allconvnet", 1_409_674, 1_427_044),
+        ("densenet_40_12", 1_059_298, 1_100_428),
+        ("densenet_bc_100_12", 769_162, 800_032),
+        ("resnext29_4x32d", 6_807_882, 6_900_132),
+    ],
+)
+def test_parameters_are_those_of_the_reference_code(networks, name, ten, hundred):
+    assert trainable(networks[name]) == ten
+    assert trainable(models.build(name, num_classes=100)) == hundred
+
+
+@pytest.mark.parametrize(("name", "thousand"), [("resnet50", 25_557_032), ("alexnet", 61_100_840)])
+def test_parameters_are_those_of_torchvision(name, thousand):
+    assert trainable(models.build(name, (224, 224, 3), num_classes=1000)) == thousand
+
+
+def test_features_of_32_px_images(networks):
+    for name, features in {
+        "allconvnet": (8, 192), "densenet_40_12": (8, 456), "densenet_bc_100_12": (8, 342),
+        "resnext29_4x32d": (8, 1024),
+    }.items():  # fmt: skip
+        pool = networks[name].get_layer("global_pool")
+        assert pool.input.shape[1:] == (features[0], features[0], features[1])
+
+
+def test_allconvnet_averages_the_top_left_8_px(networks):
+    assert networks["allconvnet"].get_layer("stage3_conv3").output.shape[1:3] == (10, 10)
+    rows = np.arange(10.0)[None, :, None, None] + np.zeros((1, 10, 10, 192))
+    assert float(networks["allconvnet"].get_layer("top_left")(rows)[0].numpy().max()) == 7
 
 
 def test_small_cnn_parameters(networks):
@@ -128,7 +168,7 @@ sys.exit("dynmix_tf" in sys.modules)
     ("name", "message"),
     [
         ("small_cn", "unknown model 'small_cn'; did you mean 'small_cnn'"),
-        ("resnet", "Known: small_cnn, wrn_16_4, wrn_40_2, wrn_<depth>_<width>"),
+        ("resnet", "unknown model 'resnet'; did you mean 'resnet50'"),
         ("wrn_40", "unknown model 'wrn_40'"),
         ("wrn_40_2_1", "unknown model"),
         ("WRN_40_2", "unknown model"),
@@ -157,6 +197,21 @@ def test_bad_names(name, message):
 def test_bad_arguments(arguments, message):
     with pytest.raises(InputError, match=message):
         models.build("small_cnn", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("allconvnet", (23, 32, 3), "'allconvnet' must be .* 24 px or more"),
+        ("resnet50", (31, 31, 3), "32 px or more"),
+        ("resnet50", (32, 32, 1), "red, green and blue"),
+        ("alexnet", (256, 256, 3), "224 x 224 px"),
+        ("alexnet", (None, None, 3), "224 x 224 px"),
+    ],
+)
+def test_sizes_that_a_network_does_not_take(name, shape, message):
+    with pytest.raises(InputError, match=message):
+        models.build(name, shape)
 
 
 def test_names_are_checked_without_keras():
