@@ -10,8 +10,9 @@ import re
 from typing import Any
 
 from dynmix_tf.errors import InputError, unknown_name
+from dynmix_tf.models.wrapping import wrap
 
-__all__ = ["build", "check_name", "names"]
+__all__ = ["build", "check_name", "names", "wrap"]
 
 _NAMES = (
     "small_cnn", "allconvnet", "densenet_40_12", "densenet_bc_100_12", "resnext29_4x32d",
