@@ -30,6 +30,7 @@ class ConsistencyModel(keras.Model):
             the original and two views; "jsd_single": the same with one view; "none":
             cross-entropy on the one batch of images that comes, whatever it is.
         consistency_weight: The paper's lambda. The paper gives no value; 12 is AugMix's.
+        label_smoothing: In [0, 1): share of each label that goes to all classes alike.
 
     Training data:
         `((original, view_1, view_2), labels)` for "jsd", one view less for "jsd_single",
@@ -57,6 +58,7 @@ class ConsistencyModel(keras.Model):
         network: keras.Model,
         consistency: str = "jsd",
         consistency_weight: float = 12.0,
+        label_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,6 +68,8 @@ class ConsistencyModel(keras.Model):
             raise InputError(
                 f"`consistency_weight` must be 0 or more. Received: {consistency_weight}"
             )
+        if not 0 <= label_smoothing < 1:
+            raise InputError(f"`label_smoothing` must be in [0, 1). Received: {label_smoothing}")
         if not (isinstance(network, keras.Model) and network.built):
             raise InputError(
                 "`network` must be a built keras.Model from images to logits. "
@@ -75,6 +79,7 @@ class ConsistencyModel(keras.Model):
         self.consistency = consistency
         self.consistency_weight = float(consistency_weight)
         self.num_views = NUM_VIEWS[consistency]
+        self.label_smoothing = float(label_smoothing)
         self.cross_entropy_loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         self.consistency_loss = JensenShannonConsistency()
         self.cross_entropy = keras.metrics.Mean(name="ce")
@@ -144,6 +149,8 @@ class ConsistencyModel(keras.Model):
         several = training and self.num_views > 1
         views = ops.split(y_pred, self.num_views, axis=0) if several else [y_pred]
         y = self._probabilities(y, views[0])
+        if training and self.label_smoothing:
+            y = (1 - self.label_smoothing) * y + self.label_smoothing / y.shape[-1]
         # the metrics take one value per example: a Loss divides by the number of replicas
         self.cross_entropy.update_state(
             self.cross_entropy_loss.call(y, ops.cast(views[0], "float32")), sample_weight
@@ -185,6 +192,7 @@ class ConsistencyModel(keras.Model):
             "network": keras.saving.serialize_keras_object(self.network),
             "consistency": self.consistency,
             "consistency_weight": self.consistency_weight,
+            "label_smoothing": self.label_smoothing,
         }
 
     @classmethod

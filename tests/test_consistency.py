@@ -271,3 +271,27 @@ def test_two_replicas_are_one(tmp_path, views_and_labels):
     assert one.keys() == two.keys() == {"loss", "ce", "js", "accuracy"}
     for name in one:
         assert one[name] == pytest.approx(two[name], rel=1e-4)
+
+
+def test_label_smoothing_while_training_only(views_and_labels):
+    views, labels = views_and_labels
+    smooth, plain = (ConsistencyModel(network(), "none", label_smoothing=e) for e in (0.3, 0.0))
+    for model in (smooth, plain):
+        model.compile(CoupledSGD(0.0))
+    logits = smooth.network(views[0], training=True).numpy().astype(np.float64)
+    target = 0.7 * np.eye(3)[labels] + 0.1
+    want = -(target * np.log(softmax(logits))).sum(axis=1).mean()
+    logs = smooth.train_on_batch(views[0], labels, return_dict=True)
+    assert logs["loss"] == pytest.approx(want, rel=1e-4)
+    plain.set_weights(smooth.get_weights())
+    for model in (smooth, plain):
+        model.reset_metrics()
+    results = [model.test_on_batch(views[0], labels, return_dict=True) for model in (smooth, plain)]
+    assert results[0]["loss"] == pytest.approx(results[1]["loss"], rel=1e-5)
+    assert ConsistencyModel.from_config(smooth.get_config()).label_smoothing == 0.3
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0, float("nan")])
+def test_label_smoothing_out_of_range(value):
+    with pytest.raises(InputError, match=r"`label_smoothing` must be in \[0, 1\)"):
+        ConsistencyModel(network(), label_smoothing=value)
