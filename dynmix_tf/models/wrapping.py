@@ -37,6 +37,7 @@ def wrap(
         InputError: `network` is no such model, ends in a softmax, or has no fixed input size.
 
     Example:
+        >>> import keras
         >>> backbone = keras.applications.MobileNetV2(
         ...     (32, 32, 3), weights=None, include_top=False)
         >>> network = wrap(backbone, 10, preprocess=keras.layers.Rescaling(1 / 127.5, -1.0))
