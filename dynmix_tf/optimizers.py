@@ -6,7 +6,9 @@ from typing import Any
 
 import keras
 
-__all__ = ["CoupledSGD", "cosine_schedule"]
+from dynmix_tf.errors import InputError, unknown_name
+
+__all__ = ["CoupledSGD", "WarmUp", "cosine_schedule", "imagenet_schedule"]
 
 
 @keras.saving.register_keras_serializable(package="dynmix_tf")
@@ -63,3 +65,89 @@ def cosine_schedule(
     Reference: AugMix, `cifar.py`, `get_lr`.
     """
     return keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=end / learning_rate)
+
+
+@keras.saving.register_keras_serializable(package="dynmix_tf")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule whose first steps rise linearly to where it then is.
+
+    Args:
+        schedule: The schedule; its step is the run's, warm-up included.
+        steps: Steps of warm-up; step n has (n + 1) / steps of the schedule's rate.
+
+    Example:
+        >>> schedule = WarmUp(cosine_schedule(0.1, steps=100), steps=4)
+        >>> round(float(schedule(1)), 4)
+        0.05
+    """
+
+    def __init__(
+        self, schedule: keras.optimizers.schedules.LearningRateSchedule, steps: int
+    ) -> None:
+        self.schedule = schedule
+        self.steps = int(steps)
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate of a step."""
+        share = (keras.ops.cast(step, "float32") + 1) / max(1, self.steps)
+        return self.schedule(step) * keras.ops.minimum(share, 1.0)
+
+    def get_config(self) -> dict[str, Any]:  # noqa: D102
+        schedule = keras.optimizers.schedules.serialize(self.schedule)
+        return {"schedule": schedule, "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> WarmUp:  # noqa: D102
+        schedule = keras.optimizers.schedules.deserialize(config["schedule"])
+        return cls(schedule, config["steps"])
+
+
+def imagenet_schedule(
+    batch_size: int,
+    steps_per_epoch: int,
+    epochs: int = 90,
+    decay: str = "step",
+    base_rate: float = 0.1,
+    warmup_epochs: int = 5,
+) -> WarmUp:
+    """The learning rate of ImageNet training: linear in the batch, warmed up, then decayed.
+
+    The rate is `base_rate * batch_size / 256`.
+
+    Args:
+        batch_size: Images in a step, over all devices.
+        steps_per_epoch: Steps in an epoch.
+        epochs: Length of the run; 90 and 180 are customary.
+        decay: "step": a tenth after every third of the epochs; "cosine": per step to 1e-6.
+        base_rate: For 256 images.
+        warmup_epochs: Epochs of linear rise; fewer than `epochs`.
+
+    Raises:
+        InputError: An unknown decay, or a warm-up that does not fit.
+
+    Example:
+        >>> schedule = imagenet_schedule(512, steps_per_epoch=100)
+        >>> [round(float(schedule(epoch * 100)), 3) for epoch in (10, 40, 80)]
+        [0.2, 0.02, 0.002]
+
+    Reference: AugMix, `imagenet.py`; Goyal et al. (2017) for the linear rule and the warm-up.
+    """
+    if not 0 <= warmup_epochs < epochs:
+        raise InputError(
+            f"`warmup_epochs` must be 0 or more and below `epochs`. "
+            f"Received: {warmup_epochs} of {epochs}"
+        )
+    rate = base_rate * batch_size / 256
+    schedule: keras.optimizers.schedules.LearningRateSchedule
+    if decay == "cosine":
+        schedule = cosine_schedule(rate, epochs * steps_per_epoch)
+    elif decay == "step":
+        # Keras' boundaries belong to the piece before them
+        third = max(1, epochs // 3) * steps_per_epoch
+        ends = [third * n - 1 for n in range(1, -(-epochs * steps_per_epoch // third))]
+        schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+            ends, [rate * 0.1**n for n in range(len(ends) + 1)]
+        )
+    else:
+        raise unknown_name("`decay`", str(decay), ("step", "cosine"))
+    return WarmUp(schedule, warmup_epochs * steps_per_epoch)

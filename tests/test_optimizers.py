@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from dynmix_tf.optimizers import CoupledSGD, cosine_schedule
+from dynmix_tf.errors import InputError
+from dynmix_tf.optimizers import CoupledSGD, WarmUp, cosine_schedule, imagenet_schedule
 
 
 def pytorch_sgd(weight, gradients, rates, l2, momentum=0.9):
@@ -55,3 +56,31 @@ def test_config_comes_back():
     optimizer = CoupledSGD(cosine_schedule(0.1, 10), momentum=0.8, nesterov=False, l2=0.3)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert again.get_config() == optimizer.get_config()
+
+
+@pytest.mark.parametrize("decay", ["step", "cosine"])
+@pytest.mark.parametrize("epochs", [90, 180, 100])
+def test_imagenet_schedule_equals_the_formula(decay, epochs):
+    schedule = imagenet_schedule(64, steps_per_epoch=7, epochs=epochs, decay=decay)
+    for step in range(0, epochs * 7, 3):
+        rate = 0.1 * 64 / 256
+        if decay == "step":  # AugMix, imagenet.py: lr * 0.1 ** (epoch // (epochs // 3))
+            want = rate * 0.1 ** (step // 7 // (epochs // 3))
+        else:
+            want = 1e-6 + (rate - 1e-6) / 2 * (1 + np.cos(np.pi * step / (epochs * 7)))
+        want *= min(1, (step + 1) / 35)
+        assert float(schedule(step)) == pytest.approx(want, rel=1e-3, abs=1e-8)
+
+
+def test_warm_up_comes_back_from_its_config():
+    schedule = imagenet_schedule(64, steps_per_epoch=7, decay="cosine")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
+    assert isinstance(again, WarmUp)
+    assert [float(again(n)) for n in (0, 20, 300)] == [float(schedule(n)) for n in (0, 20, 300)]
+
+
+def test_schedules_that_make_no_sense():
+    with pytest.raises(InputError, match="unknown `decay` 'cosin'; did you mean 'cosine'"):
+        imagenet_schedule(64, 7, decay="cosin")
+    with pytest.raises(InputError, match="Received: 5 of 5"):
+        imagenet_schedule(64, 7, epochs=5)
