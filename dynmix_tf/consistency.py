@@ -88,12 +88,33 @@ class ConsistencyModel(keras.Model):
         self.built = True
 
     def compile(self, optimizer: Any = "sgd", **kwargs: Any) -> None:
-        """Sets the optimizer; the loss and the metrics are the model's own."""
+        """Sets the optimizer; the loss and the metrics are the model's own.
+
+        Raises:
+            InputError: `loss`, `metrics` or `weighted_metrics` is given; or, on several replicas,
+                `jit_compile`, `steps_per_execution`, `run_eagerly` or an optimizer that
+                accumulates gradients, with which Keras' training fails there.
+        """
         for name in ("loss", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise InputError(
                     f"ConsistencyModel has its own loss and metrics (loss, ce, js, accuracy); "
                     f"compile it without `{name}`. Received: {name}={kwargs[name]!r}"
+                )
+        replicas = getattr(
+            getattr(self, "distribute_strategy", None), "num_replicas_in_sync", 1
+        )  # of TensorFlow; other backends have none
+        accumulation = getattr(optimizer, "gradient_accumulation_steps", None)
+        for name, value, harmless in (
+            ("jit_compile", kwargs.get("jit_compile"), (None, False, "auto")),
+            ("steps_per_execution", kwargs.get("steps_per_execution"), (None, 1)),
+            ("run_eagerly", kwargs.get("run_eagerly"), (None, False)),
+            ("gradient_accumulation_steps", accumulation, (None,)),
+        ):
+            if replicas > 1 and value not in harmless:
+                raise InputError(
+                    f"Keras cannot train with `{name}` on several replicas; leave it out, or "
+                    f"train on one device. Received: {name}={value} on {replicas} replicas"
                 )
         super().compile(optimizer=optimizer, **kwargs)
 

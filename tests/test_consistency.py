@@ -247,7 +247,22 @@ def weights(strategy):
 one, one_logs = weights(make_strategy("one_device", 12))
 mirrored = make_strategy("mirrored", 12)
 two, two_logs = weights(mirrored)
+refused = []
+with mirrored.scope():
+    model = ConsistencyModel(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
+    for optimizer, options in (
+        ("sgd", {"jit_compile": True}),
+        ("sgd", {"steps_per_execution": 2}),
+        ("sgd", {"run_eagerly": True}),
+        (CoupledSGD(0.1, gradient_accumulation_steps=2), {}),
+    ):
+        try:
+            model.compile(optimizer, **options)
+        except ValueError as error:
+            refused.append(str(error))
+    model.compile("sgd", jit_compile="auto", steps_per_execution=1)
 print(json.dumps({
+    "refused": refused,
     "replicas": mirrored.num_replicas_in_sync,
     "weights": max(float(np.abs(a - b).max()) for a, b in zip(one, two)),
     "moved": max(float(np.abs(a).max()) for a in two),
@@ -271,6 +286,25 @@ def test_two_replicas_are_one(tmp_path, views_and_labels):
     assert one.keys() == two.keys() == {"loss", "ce", "js", "accuracy"}
     for name in one:
         assert one[name] == pytest.approx(two[name], rel=1e-4)
+    names = ["jit_compile", "steps_per_execution", "run_eagerly", "gradient_accumulation_steps"]
+    assert [message.split("`")[1] for message in result["refused"]] == names
+    assert all(message.endswith("on 2 replicas") for message in result["refused"])
+
+
+def test_what_several_replicas_refuse_trains_on_one(views_and_labels):
+    views, labels = views_and_labels
+    for optimizer, options in (
+        (CoupledSGD(0.1), {"jit_compile": True}),
+        (CoupledSGD(0.1), {"steps_per_execution": 2}),
+        (CoupledSGD(0.1, gradient_accumulation_steps=2), {}),
+    ):
+        model = ConsistencyModel(network())
+        before = model.get_weights()
+        model.compile(optimizer, **options)
+        ds = tf.data.Dataset.from_tensor_slices((views, labels)).batch(12)
+        logs = model.fit(ds, epochs=1, shuffle=False, verbose=0).history
+        assert np.isfinite(logs["loss"][0])
+        assert (before[0] != model.get_weights()[0]).any()
 
 
 def test_label_smoothing_while_training_only(views_and_labels):
