@@ -16,6 +16,7 @@ _MODULES = (
     "ops", "optimizers", "reports",
 )  # fmt: skip
 _NAMES = {
+    "AdversarialModel": "adversarial",
     "AugMix": "augment",
     "AutoAugment": "augment",
     "ConsistencyModel": "consistency",
