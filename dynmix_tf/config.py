@@ -43,10 +43,17 @@ class TrainConfig:
     """
 
     dataset: str = _setting(
-        "fashion_mnist", "data set: fashion_mnist, photos, cifar10, cifar100 or a .npz file"
+        "fashion_mnist",
+        "data set: fashion_mnist, photos, cifar10, cifar100, imagenet2012, a folder of class "
+        "folders, a .npz file, or tfds:<name> of TensorFlow Datasets",
     )
     data_dir: str = _setting("", "folder of the data set's files; empty looks in the usual places")
-    image_size: int = _setting(0, "side of the images of `photos`, 32 to 224; 0 is 32", low=0)
+    image_size: int = _setting(
+        0, "side of the images of photos (0 is 32), folders, imagenet2012 (0 is 224)", low=0
+    )
+    skip_damaged: bool = _setting(
+        False, "leave out files of a class folder that are no complete image, and name them"
+    )
     num_train: int = _setting(
         0, "training images to use, the first ones; 0 is the data set's number", low=0
     )
@@ -78,13 +85,30 @@ class TrainConfig:
     )
     epochs: int = _setting(100, "passes over the training images", low=1)
     batch_size: int = _setting(128, "images in a step, over all devices", low=1)
-    learning_rate: float = _setting(0.1, "initial learning rate; cosine per step to 1e-6", low=0)
+    learning_rate: float = _setting(0.1, "highest learning rate", low=0)
+    schedule: str = _setting(
+        "cosine", "learning rate: per step to 1e-6, or a tenth after every third of the epochs",
+        ("cosine", "step"),
+    )  # fmt: skip
+    warmup_epochs: int = _setting(0, "epochs in which the learning rate rises linearly", low=0)
+    linear_scaling: bool = _setting(
+        False, "take --learning_rate for 256 images, and scale it by --batch_size"
+    )
     momentum: float = _setting(0.9, "Nesterov momentum", low=0)
     l2: float = _setting(5e-4, "weight decay, coupled as in PyTorch", low=0)
+    label_smoothing: float = _setting(0.0, "share of each label given to all classes", low=0)
+    ema: float = _setting(
+        0.0, "momentum of an average of the weights, which is what is saved; 0 is none", low=0
+    )
+    accumulation_steps: int = _setting(1, "steps whose gradients make one update", low=1)
     precision: str = _setting(
         "float32", "Keras dtype policy", ("float32", "mixed_bfloat16", "mixed_float16")
     )
     deterministic: bool = _setting(True, "same command and seed, same weights to the last bit")
+    jit_compile: str = _setting(
+        "auto", "XLA for the training step; auto is Keras' choice: on one GPU if not deterministic",
+        ("auto", "on", "off"),
+    )  # fmt: skip
     seed: int = _setting(0, "of weights, order and augmentation", low=0)
     strategy: str = _setting(
         "auto", "devices: auto mirrors over several GPUs", ("auto", "one_device", "mirrored")
@@ -100,6 +124,19 @@ class TrainConfig:
                 raise InputError(f"--{name} must be above 0. Received: {getattr(self, name)}")
         if not self.momentum <= 1:
             raise InputError(f"--momentum must be in [0, 1]. Received: {self.momentum}")
+        for name in ("label_smoothing", "ema"):
+            if not getattr(self, name) < 1:
+                raise InputError(f"--{name} must be in [0, 1). Received: {getattr(self, name)}")
+        if not self.warmup_epochs < self.epochs:
+            raise InputError(
+                f"--warmup_epochs must be below --epochs={self.epochs}. "
+                f"Received: {self.warmup_epochs}"
+            )
+        if self.jit_compile == "on" and self.deterministic:
+            raise InputError(
+                "--jit_compile=on is not possible with --deterministic, where Keras compiles "
+                "nothing; add --nodeterministic"
+            )
         own = {"standard": "none", "dynmix": "jsd"}[self.method]
         if not self.consistency:
             object.__setattr__(self, "consistency", own)

@@ -14,19 +14,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dynmix_tf import models, randomness, runs
-from dynmix_tf.augment import DynamicMixup, StandardAugmentation, Views
+from dynmix_tf import models, runs
 from dynmix_tf.callbacks import RunRecord
 from dynmix_tf.checkpoint import restore_checkpoint
 from dynmix_tf.config import TrainConfig
-from dynmix_tf.consistency import NUM_VIEWS, ConsistencyModel
+from dynmix_tf.consistency import ConsistencyModel
 from dynmix_tf.data.image_data import ImageData
 from dynmix_tf.distribution import make_strategy
 from dynmix_tf.export import export_saved_model
-from dynmix_tf.optimizers import CoupledSGD, cosine_schedule
+from dynmix_tf.optimizers import CoupledSGD, WarmUp, cosine_schedule, step_schedule
+from dynmix_tf.pipeline import training_dataset
 from dynmix_tf.version import __version__
 
-__all__ = ["make_views", "train", "training_dataset"]
+__all__ = ["train"]
 
 
 def train(
@@ -62,89 +62,107 @@ def train(
     strategy = make_strategy(config.strategy, config.batch_size)
     steps = -(-len(data.train_images) // config.batch_size)
     with strategy.scope():
-        network = models.build(
-            config.model, data.train_images.shape[1:], len(data.class_names), seed=config.seed
-        )
-        model = ConsistencyModel(network, config.consistency, config.consistency_weight)
-        schedule = cosine_schedule(config.learning_rate, config.epochs * steps)
-        model.compile(CoupledSGD(schedule, config.momentum, l2=config.l2))
-        model.optimizer.build(model.trainable_variables)
+        model = _compiled_model(config, data, steps)
     checkpoint = workdir / "checkpoints" / "last.npz"
     done = restore_checkpoint(checkpoint, model) if checkpoint.exists() else 0
     if done < config.epochs:
-        runs.record_start(config, workdir, done, _environment(model, strategy))
-        progress = RunRecord(workdir, steps, config.batch_size, f"train {config.method}", done)
-        board = keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False)
+        environment = _environment(model, strategy)
+        runs.record_start(config, workdir, done, environment)
+        print(_first_line(config, environment, done))
+        ds = training_dataset(config, data, start=done * steps)
+        board = workdir / "tensorboard"
+        if done == 0:
+            _log_views(board / "views", ds)
         model.fit(
-            training_dataset(config, data, start=done * steps),
+            ds,
             steps_per_epoch=steps,
             initial_epoch=done,
             epochs=config.epochs,
-            callbacks=[*callbacks, board, progress],
+            callbacks=[
+                *callbacks,
+                keras.callbacks.TensorBoard(board, write_graph=False),
+                RunRecord(workdir, steps, config.batch_size, f"train {config.method}", done),
+            ],
             shuffle=False,
             verbose=0,
         )
-    if not (workdir / "final.keras").exists():
+    final = workdir / "final.keras"
+    if final.exists():
+        network = keras.models.load_model(final, compile=False)
+    else:
+        network = model.network
+        if config.ema:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+            _estimate_moments(network, training_dataset(config, data).take(min(steps, 100)))
         temporary = workdir / ".final.keras"  # Keras wants the ending
         network.save(temporary)
-        os.replace(temporary, workdir / "final.keras")
+        os.replace(temporary, final)
     if not (workdir / "export").exists():
         export_saved_model(network, workdir / "export")
     return network
 
 
-def training_dataset(config: TrainConfig, data: ImageData, start: int = 0) -> tf.data.Dataset:
-    """The endless stream of training batches, from step `start` on.
-
-    Position n of the stream is a function of n and the seed alone: a new permutation of the
-    images for each pass over them, and augmentation drawn for n. So it starts anywhere at no
-    cost, and is the same on any number of devices.
-
-    Returns:
-        `(views, labels)`, or `(images, labels)` where the method has one view; float32 images
-        0..255 `(batch_size, H, W, 3)`, int32 labels.
-    """
-    views = make_views(config)
-    count = len(data.train_images)
-    with tf.device("cpu"):
-        images, labels = tf.constant(data.train_images), tf.constant(data.train_labels)
-
-    def fetch(positions: Any) -> Any:
-        passes = tf.cast(positions // count, tf.int32)
-        words = tf.stack([tf.fill(tf.shape(passes), config.seed), passes, 0 * passes], axis=1)
-        # tf.random.experimental.index_shuffle is this with one seed for all indices
-        index = tf.raw_ops.RandomIndexShuffle(
-            index=tf.cast(positions % count, tf.int32), seed=words, max_index=count - 1
-        )
-        keys = randomness.example_keys(tf.constant([config.seed, 0], tf.int64), positions)
-        made = views.augment(tf.gather(images, index), keys)
-        return (made if len(made) > 1 else made[0]), tf.gather(labels, index)
-
-    positions = tf.data.Dataset.counter(start * config.batch_size)
-    ds = positions.batch(config.batch_size, drop_remainder=True)
-    ds = ds.map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return ds.with_options(options).prefetch(tf.data.AUTOTUNE)
-
-
-def make_views(config: TrainConfig) -> Views:
-    """The augmentation of a run: crop and flip for all, and the method's own views."""
-    before = StandardAugmentation()
-    if config.method == "standard":
-        return Views(None, before=before)
-    layer = DynamicMixup(
-        operations=config.operations,
-        severity=config.severity,
-        alpha=config.alpha,
-        num_chains=config.num_chains,
-        max_depth=config.max_depth,
-        mixing=config.mixing,
-        weights=config.mix_weights,
+def _compiled_model(config: TrainConfig, data: ImageData, steps: int) -> ConsistencyModel:
+    network = models.build(
+        config.model, data.train_images.shape[1:], data.num_classes, seed=config.seed
     )
-    if config.consistency == "none":
-        return Views(layer, num_views=1, before=before, original=False)
-    return Views(layer, num_views=NUM_VIEWS[config.consistency] - 1, before=before)
+    model = ConsistencyModel(
+        network, config.consistency, config.consistency_weight, config.label_smoothing
+    )
+    rate = config.learning_rate * (config.batch_size / 256 if config.linear_scaling else 1)
+    decay = {"cosine": cosine_schedule, "step": step_schedule}[config.schedule]
+    schedule = decay(rate, config.epochs * steps)
+    if config.warmup_epochs:
+        schedule = WarmUp(schedule, config.warmup_epochs * steps)
+    optimizer = CoupledSGD(
+        schedule,
+        config.momentum,
+        l2=config.l2,
+        use_ema=config.ema > 0,
+        ema_momentum=config.ema,
+        gradient_accumulation_steps=(
+            config.accumulation_steps if config.accumulation_steps > 1 else None
+        ),
+    )
+    jit_compile: Any = {"auto": "auto", "on": True, "off": False}[config.jit_compile]
+    model.compile(optimizer, jit_compile=jit_compile)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _estimate_moments(network: keras.Model, ds: tf.data.Dataset) -> None:
+    """Sets BatchNorm's moving averages, which belong to the last weights, to the averaged ones."""
+
+    @tf.function
+    def forward(views):
+        images = tf.concat(views, axis=0) if isinstance(views, tuple) else views
+        network(images, training=True)
+
+    for views, _ in ds:
+        forward(views)
+
+
+def _log_views(folder: Path, ds: tf.data.Dataset) -> None:
+    """Shows TensorBoard the first images of the first batch, a row for each, a column a view."""
+    views, _ = next(iter(ds.take(1)))
+    views = views if isinstance(views, tuple) else (views,)
+    rows = tf.concat([view[:8] for view in views], axis=2)
+    grid = tf.reshape(rows, (1, -1, *rows.shape[2:]))
+    with tf.summary.create_file_writer(str(folder)).as_default(step=0):
+        tf.summary.image("views", tf.clip_by_value(grid / 255, 0, 1))
+
+
+def _first_line(config: TrainConfig, environment: dict[str, Any], done: int) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
+    devices = environment["devices"]
+    kind = devices[0].split("device:")[-1].split(":")[0]
+    accumulated = f" x {config.accumulation_steps} steps" if config.accumulation_steps > 1 else ""
+    return (
+        f"{versions}; commit {environment['commit']}; {environment['cpu_cores']} CPU cores, "
+        f"{len(devices)} x {kind}, global batch {config.batch_size}{accumulated}, "
+        f"{config.precision}, XLA {'on' if environment['xla'] else 'off'}"
+        + (f"; {done} of {config.epochs} epochs are done" if done else "")
+    )
 
 
 def _environment(model: keras.Model, strategy: Any) -> dict[str, Any]:
@@ -171,5 +189,5 @@ def _environment(model: keras.Model, strategy: Any) -> dict[str, Any]:
         "devices": list(strategy.extended.worker_devices),
         "cpu_cores": os.cpu_count(),
         "backend": keras.backend.backend(),
-        "jit_compile": bool(model.jit_compile),
+        "xla": bool(model.jit_compile),
     }

@@ -26,7 +26,13 @@ def settings(workdir: Path) -> dict[str, Any]:
     path = workdir / "config.json"
     try:
         values = json.loads(path.read_text())
-        return {field.name: values[field.name] for field in dataclasses.fields(TrainConfig)}
+        if "dataset" not in values:
+            raise KeyError
+        # a run that is older than a setting has its default
+        return {
+            field.name: values.get(field.name, field.default)
+            for field in dataclasses.fields(TrainConfig)
+        }
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path} is no run's config.json; choose another folder") from None
 
@@ -38,11 +44,13 @@ def identity(workdir: Path) -> dict[str, Any]:
 
 
 def load_data(settings: dict[str, Any]) -> ImageData:
-    """The images that settings name: `dataset`, `data_dir`, `image_size`, `num_train`, `num_test`.
+    """The images that settings name.
+
+    They are `dataset`, `data_dir`, `image_size`, `skip_damaged`, `num_train` and `num_test`.
 
     Empty strings and zeros stand for the data set's own.
     """
-    names = ("data_dir", "image_size", "num_train", "num_test")
+    names = ("data_dir", "image_size", "skip_damaged", "num_train", "num_test")
     given = {name: settings[name] for name in names if settings.get(name)}
     return data.load(settings["dataset"], **given)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dynmix_tf import data, engine, export, results, runs, scoring
+from dynmix_tf import data, engine, export, pipeline, results, runs, scoring
 from dynmix_tf.callbacks import RunRecord
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.errors import InputError
@@ -121,17 +121,83 @@ def test_other_methods_train(settings, photos, tmp_path):
     assert ("js" in line) == bool(views)
 
 
+def test_the_first_line_tells_with_what_a_run_works(photos, tmp_path, capsys):
+    run(photos, tmp_path / "run", epochs=1, accumulation_steps=2)
+    line = capsys.readouterr().out.splitlines()[0]
+    for part in ("tensorflow 2.", "keras 3.", "commit ", "1 x CPU", "global batch 30 x 2 steps",
+                 "float32", "XLA off"):  # fmt: skip
+        assert part in line
+
+
+def test_the_views_are_shown_in_tensorboard(unbroken, photos):
+    (path,) = (unbroken[1] / "tensorboard" / "views").iterdir()
+    records = tf.data.TFRecordDataset(str(path)).map(tf.convert_to_tensor)
+    events = [tf.compat.v1.Event.FromString(record.numpy()) for record in records]
+    values = {value.tag: value.tensor for event in events for value in event.summary.value}
+    picture = tf.io.decode_png(values["views"].string_val[2]).numpy()
+    config = TrainConfig(**SETTINGS)
+    (original, first, second), _ = next(iter(pipeline.training_dataset(config, photos)))
+    want = np.concatenate(
+        [np.concatenate(row, axis=1) for row in zip(original, first, second, strict=True)]
+    )
+    assert np.abs(picture.astype("float32") - want[: 8 * 32]).max() <= 1
+
+
+def test_averaged_weights_are_saved_with_moments_of_their_own(unbroken, photos, tmp_path):
+    weights = run(photos, tmp_path / "run", ema=0.9)
+    with np.load(tmp_path / "run" / "checkpoints" / "last.npz") as saved:
+        arrays = {name: saved[name] for name in saved.files}
+    raw = [arrays[f"model/{index}"] for index in range(len(weights))]
+    for got, want in zip(raw, unbroken[0], strict=True):
+        np.testing.assert_array_equal(got, want)  # averaging does not change the training
+    network = keras.models.load_model(tmp_path / "run" / "final.keras")
+    trained = {id(weight) for weight in network.trainable_weights}
+    pairs = [(id(w) in trained, w.numpy(), r) for w, r in zip(network.weights, raw, strict=True)]
+    averages = [value for name, value in arrays.items() if name.startswith("optimizer/")]
+    for trainable, averaged, last in pairs:
+        assert (averaged != last).any()
+        if trainable:
+            assert any(np.array_equal(averaged, value) for value in averages)
+    config = TrainConfig(**SETTINGS, ema=0.9)
+    layer = next(x for x in network.layers if isinstance(x, keras.layers.BatchNormalization))
+    features = keras.Model(network.input, layer.input)
+    places = [id(weight) for weight in network.weights]
+    mean = raw[places.index(id(layer.moving_mean))]
+    for views, _ in pipeline.training_dataset(config, photos).take(4):
+        batch = features.predict_on_batch(np.concatenate(views))
+        mean = 0.9 * mean + 0.1 * batch.mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(layer.moving_mean.numpy(), mean, atol=1e-4)
+    for got, want in zip(run(photos, tmp_path / "run", ema=0.9), weights, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_the_settings_reach_the_optimizer(photos, tmp_path, monkeypatch):
+    met = []
+    monkeypatch.setattr(keras.Model, "fit", lambda self, *_, **__: met.append(self))
+    more = {"linear_scaling": True, "warmup_epochs": 1, "schedule": "step", "label_smoothing": 0.1,
+            "accumulation_steps": 3, "momentum": 0.8, "l2": 1e-4}  # fmt: skip
+    run(photos, tmp_path / "run", **more)
+    (model,) = met
+    rates = [float(model.optimizer._learning_rate(step)) for step in (0, 3, 4, 11)]
+    rate = 0.05 * 30 / 256
+    assert rates == pytest.approx([rate / 4, rate, rate * 0.1, rate * 0.01])
+    assert model.label_smoothing == 0.1
+    config = model.optimizer.get_config()
+    assert (config["momentum"], config["l2"]) == (0.8, 1e-4)
+    assert config["gradient_accumulation_steps"] == 3
+
+
 def test_the_stream_shows_every_image_once_in_a_pass(photos):
     config = TrainConfig(**{**SETTINGS, "method": "standard", "batch_size": 25})
     labelled = data.ImageData(
         "numbered", photos.train_images, np.arange(100, dtype="int32"),
         photos.test_images, photos.test_labels, tuple(map(str, range(100))),
     )  # fmt: skip
-    labels = [y.numpy() for _, y in engine.training_dataset(config, labelled).take(8)]
+    labels = [y.numpy() for _, y in pipeline.training_dataset(config, labelled).take(8)]
     first, second = np.concatenate(labels[:4]), np.concatenate(labels[4:])
     assert sorted(first) == sorted(second) == list(range(100))
     assert (first != second).any() and (first != np.arange(100)).any()
-    later = engine.training_dataset(config, labelled, start=4).take(1)
+    later = pipeline.training_dataset(config, labelled, start=4).take(1)
     np.testing.assert_array_equal(next(iter(later))[1], labels[4])
 
 
@@ -139,9 +205,9 @@ def test_views_are_those_of_the_settings(photos):
     images = tf.constant(photos.train_images[:4])
     keys = tf.constant([1, 2, 3, 4], tf.uint32)
     for consistency, count in (("jsd", 3), ("jsd_single", 2), ("none", 1)):
-        views = engine.make_views(TrainConfig(consistency=consistency)).augment(images, keys)
+        views = pipeline.make_views(TrainConfig(consistency=consistency)).augment(images, keys)
         assert len(views) == count
-    layer = engine.make_views(TrainConfig(severity=1.5, alpha=0.4, operations="imagenet")).layer
+    layer = pipeline.make_views(TrainConfig(severity=1.5, alpha=0.4, operations="imagenet")).layer
     assert (layer.severity, layer.alpha, layer.operations) == (1.5, 0.4, "imagenet")
 
 
@@ -158,7 +224,7 @@ def test_the_record_tells_with_what_a_run_was_continued(photos, tmp_path, monkey
         run(photos, workdir)
     started = json.loads((workdir / "config.json").read_text())
     assert "continued" not in started and started["commit"]
-    assert started["jit_compile"] is False
+    assert started["xla"] is False
     monkeypatch.setattr(engine, "__version__", "9.9.9")
     run(photos, workdir)
     record = json.loads((workdir / "config.json").read_text())
@@ -188,6 +254,22 @@ def test_a_deleted_checkpoint_starts_anew_and_keeps_the_old_results(photos, tmp_
     assert (workdir / "old.final.keras.1").read_bytes() == old
     assert {path.name for path in workdir.iterdir()} >= {"final.keras", "export", "old.export.1"}
     assert [line["epoch"] for line in lines(workdir)] == [1]
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"jit_compile": "on"}, "--jit_compile=on is not possible with --deterministic"),
+        ({"warmup_epochs": 3}, "--warmup_epochs must be below --epochs=3. Received: 3"),
+        ({"ema": 1.0}, "--ema must be in .0, 1.. Received: 1.0"),
+        ({"label_smoothing": 1.5}, "--label_smoothing must be in"),
+        ({"accumulation_steps": 0}, "--accumulation_steps must be 1 or more"),
+        ({"schedule": "steps"}, "unknown --schedule 'steps'; did you mean 'step'"),
+    ],
+)
+def test_settings_that_make_no_sense(settings, message):
+    with pytest.raises(InputError, match=message):
+        TrainConfig(**{**SETTINGS, **settings})
 
 
 def test_damaged_and_foreign_checkpoints_are_named(unbroken, photos, tmp_path):

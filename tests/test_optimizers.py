@@ -65,7 +65,7 @@ def test_imagenet_schedule_equals_the_formula(decay, epochs):
     for step in range(0, epochs * 7, 3):
         rate = 0.1 * 64 / 256
         if decay == "step":  # AugMix, imagenet.py: lr * 0.1 ** (epoch // (epochs // 3))
-            want = rate * 0.1 ** (step // 7 // (epochs // 3))
+            want = rate * 0.1 ** (step // (epochs * 7 // 3))
         else:
             want = 1e-6 + (rate - 1e-6) / 2 * (1 + np.cos(np.pi * step / (epochs * 7)))
         want *= min(1, (step + 1) / 35)

@@ -59,9 +59,10 @@ class RunRecord(keras.callbacks.Callback):
             kept = [line for line in lines if json.loads(line)["epoch"] <= self.initial_epoch]
             if len(kept) < len(lines):
                 write_atomic(self.metrics_path, "".join(f"{line}\n" for line in kept))
-        done = self.initial_epoch * self.steps
+        images = self.steps * self.batch_size
         self._bar = tqdm(
-            total=self.params["epochs"] * self.steps, initial=done, desc=self.label, unit="step",
+            total=self.params["epochs"] * images, initial=self.initial_epoch * images,
+            desc=self.label, unit=" images", unit_scale=True,
             mininterval=0.5 if os.isatty(2) else 10,
         )  # fmt: skip
 
@@ -72,7 +73,7 @@ class RunRecord(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Moves the bar, and stops at a loss (at the epoch's end: weights) that is no number."""
-        self._bar.update(1)
+        self._bar.update(self.batch_size)
         self._ended = time.perf_counter()  # here, so that evaluations after the epoch do not count
         finite = math.isfinite((logs or {}).get("loss", 0.0))
         if finite and batch == self.steps - 1:
