@@ -54,6 +54,12 @@ class TrainConfig:
     skip_damaged: bool = _setting(
         False, "leave out files of a class folder that are no complete image, and name them"
     )
+    crop: str = _setting(
+        "auto",
+        "what comes before the views: padded by 4 px and cropped, or a part of random size "
+        "resized; auto pads up to 64 px",
+        ("auto", "pad", "resized"),
+    )
     num_train: int = _setting(
         0, "training images to use, the first ones; 0 is the data set's number", low=0
     )

@@ -19,8 +19,10 @@ from dynmix_tf.callbacks import RunRecord
 from dynmix_tf.checkpoint import restore_checkpoint
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.consistency import ConsistencyModel
-from dynmix_tf.data.image_data import ImageData
+from dynmix_tf.data import ImageData, ImageFiles
+from dynmix_tf.data.class_folders import damaged, tell_damaged
 from dynmix_tf.distribution import make_strategy
+from dynmix_tf.errors import InputError
 from dynmix_tf.export import export_saved_model
 from dynmix_tf.optimizers import CoupledSGD, WarmUp, cosine_schedule, step_schedule
 from dynmix_tf.pipeline import training_dataset
@@ -54,6 +56,7 @@ def train(
         >>> config = TrainConfig(dataset="photos", method="dynmix", epochs=1, batch_size=30)
         >>> data = dynmix_tf.data.load("photos", num_train=90, num_test=9)
         >>> network = train(config, data, Path("runs/a"))
+        dynmix_tf ... global batch 30, float32, XLA ...
     """
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
@@ -73,19 +76,23 @@ def train(
         board = workdir / "tensorboard"
         if done == 0:
             _log_views(board / "views", ds)
-        model.fit(
-            ds,
-            steps_per_epoch=steps,
-            initial_epoch=done,
-            epochs=config.epochs,
-            callbacks=[
-                *callbacks,
-                keras.callbacks.TensorBoard(board, write_graph=False),
-                RunRecord(workdir, steps, config.batch_size, f"train {config.method}", done),
-            ],
-            shuffle=False,
-            verbose=0,
-        )
+        try:
+            model.fit(
+                ds,
+                steps_per_epoch=steps,
+                initial_epoch=done,
+                epochs=config.epochs,
+                callbacks=[
+                    *callbacks,
+                    keras.callbacks.TensorBoard(board, write_graph=False),
+                    RunRecord(workdir, steps, config.batch_size, f"train {config.method}", done),
+                ],
+                shuffle=False,
+                verbose=0,
+            )
+        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+            _refuse_damaged(data)
+            raise error
     final = workdir / "final.keras"
     if final.exists():
         network = keras.models.load_model(final, compile=False)
@@ -128,6 +135,17 @@ def _compiled_model(config: TrainConfig, data: ImageData, steps: int) -> Consist
     model.compile(optimizer, jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _refuse_damaged(data: ImageData) -> None:
+    """Names the files that no look at their beginnings and ends found out, if there are any."""
+    if isinstance(data.train_images, ImageFiles):
+        paths = [Path(path) for path in data.train_images.paths]
+        if bad := damaged(paths, decode_all=True):
+            raise InputError(
+                f"{tell_damaged(bad, len(paths))}; repair them, or give --skip_damaged in another "
+                "--workdir"
+            )
 
 
 def _estimate_moments(network: keras.Model, ds: tf.data.Dataset) -> None:

@@ -10,9 +10,12 @@ from dynmix_tf import randomness
 from dynmix_tf.augment import DynamicMixup, StandardAugmentation, Views
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.consistency import NUM_VIEWS
-from dynmix_tf.data.image_data import ImageData
+from dynmix_tf.data import ImageData, ImageFiles
+from dynmix_tf.errors import InputError
 
 __all__ = ["make_views", "training_dataset"]
+
+_PADDED_UP_TO = 64  # px
 
 
 def training_dataset(config: TrainConfig, data: ImageData, start: int = 0) -> tf.data.Dataset:
@@ -20,39 +23,69 @@ def training_dataset(config: TrainConfig, data: ImageData, start: int = 0) -> tf
 
     Position n of the stream is a function of n and the seed alone: a new permutation of the
     images for each pass over them, and augmentation drawn for n. So it starts anywhere at no
-    cost, and is the same on any number of devices.
+    cost, and is the same on any number of devices. Of `ImageFiles`, the part that a crop needs
+    is decoded.
 
     Returns:
         `(views, labels)`, or `(images, labels)` where the method has one view; float32 images
         0..255 `(batch_size, H, W, 3)`, int32 labels.
     """
-    views = make_views(config)
-    count = len(data.train_images)
+    source = data.train_images
+    in_files = isinstance(source, ImageFiles)
+    crop = _make_crop(config, data.image_shape[:2], in_files)
+    views = make_views(config, None if in_files else crop)
+    count = len(source)
+    seed = tf.constant([config.seed, 0], tf.int64)
     with tf.device("cpu"):
-        images, labels = tf.constant(data.train_images), tf.constant(data.train_labels)
+        labels = tf.constant(data.train_labels)
+        images = tf.constant(source.paths if isinstance(source, ImageFiles) else source)
 
-    def fetch(positions: Any) -> Any:
+    def place(positions: Any) -> Any:
         passes = tf.cast(positions // count, tf.int32)
         words = tf.stack([tf.fill(tf.shape(passes), config.seed), passes, 0 * passes], axis=1)
         # tf.random.experimental.index_shuffle is this with one seed for all indices
-        index = tf.raw_ops.RandomIndexShuffle(
+        return tf.raw_ops.RandomIndexShuffle(
             index=tf.cast(positions % count, tf.int32), seed=words, max_index=count - 1
         )
-        keys = randomness.example_keys(tf.constant([config.seed, 0], tf.int64), positions)
-        made = views.augment(tf.gather(images, index), keys)
-        return (made if len(made) > 1 else made[0]), tf.gather(labels, index)
 
-    positions = tf.data.Dataset.counter(start * config.batch_size)
-    ds = positions.batch(config.batch_size, drop_remainder=True)
-    ds = ds.map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
+    def read(position: Any) -> Any:
+        key = randomness.fold(randomness.example_keys(seed, position[None]), "before")[0]
+        path = tf.gather(images, place(position[None])[0])
+        return position, crop.decode(tf.io.read_file(path), key)
+
+    def augment(positions: Any, batch: Any) -> Any:
+        made = views.augment(batch, randomness.example_keys(seed, positions))
+        return (made if len(made) > 1 else made[0]), tf.gather(labels, place(positions))
+
+    ds = tf.data.Dataset.counter(start * config.batch_size)
+    if in_files:
+        ds = ds.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+        ds = ds.batch(config.batch_size, drop_remainder=True)
+        ds = ds.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+    else:
+        ds = ds.batch(config.batch_size, drop_remainder=True)
+        ds = ds.map(
+            lambda positions: augment(positions, tf.gather(images, place(positions))),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return ds.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
-def make_views(config: TrainConfig) -> Views:
-    """The augmentation of a run: crop and flip for all, and the method's own views."""
-    before = StandardAugmentation()
+def _make_crop(config: TrainConfig, size: tuple[int, int], in_files: bool) -> StandardAugmentation:
+    if config.crop == "resized" or (config.crop == "auto" and max(size) > _PADDED_UP_TO):
+        return StandardAugmentation(crop="resized", size=size)
+    if in_files:
+        raise InputError(
+            f"--crop=pad is for images in memory, which those of {size[0]} px in files are not; "
+            "leave it out, or take a smaller --image_size"
+        )
+    return StandardAugmentation()
+
+
+def make_views(config: TrainConfig, before: StandardAugmentation | None) -> Views:
+    """The method's own views, after what comes `before` all of them."""
     if config.method == "standard":
         return Views(None, before=before)
     layer = DynamicMixup(

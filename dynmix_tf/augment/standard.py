@@ -97,8 +97,10 @@ class StandardAugmentation(AugmentationLayer):
             return super().call(images, seed=seed, training=training)
         images = tf.convert_to_tensor(images)
         batch = images if images.shape.rank == 4 else images[None]
-        height, width = self.size or (tf.shape(batch)[1], tf.shape(batch)[2])
-        parts = _central_part(batch, width / height, width / height)
+        full = tf.shape(batch)
+        height, width = self.size or (full[1], full[2])
+        ratio = width / height
+        parts = _central_part(full[:1], full[1], full[2], ratio, ratio)
         parts["flip"] = tf.zeros_like(parts["top"], tf.bool)
         result = self.from_uint8(self._resize(self.to_uint8(batch), parts), images.dtype)
         return result if images.shape.rank == 4 else result[0]
@@ -113,7 +115,7 @@ class StandardAugmentation(AugmentationLayer):
         """
         flip = self.flip & (randomness.uniform(randomness.fold(keys, "flip")) < 0.5)
         if self.crop == "resized":
-            return {"flip": flip, **self._draw_parts(keys, images)}
+            return {"flip": flip, **self._draw_parts(keys, tf.shape(images)[1:3])}
         places = 2 * self.padding + 1
         return {
             "flip": flip,
@@ -145,8 +147,53 @@ class StandardAugmentation(AugmentationLayer):
             return input_shape
         return (*input_shape[:-3], *self.size, input_shape[-1])
 
-    def _draw_parts(self, keys: Tensor, images: Tensor) -> dict[str, Tensor]:
-        full_height, full_width = tf.shape(images)[1], tf.shape(images)[2]
+    def decode(self, content: Tensor, key: Tensor) -> Tensor:
+        """Crops, resizes and flips an image as it is decoded; of a JPEG only the part is.
+
+        The same draws as by `augment` of the whole image. At the borders of the part the colours
+        of a JPEG may differ a little, as they are decoded in blocks.
+
+        Args:
+            content: Of a JPEG, PNG, GIF (its first picture), BMP or WebP file; scalar string.
+            key: uint32 scalar, from `dynmix_tf.randomness.example_keys`.
+
+        Returns:
+            uint8 `(*size, 3)`.
+
+        Raises:
+            InputError: The layer has no `size`.
+
+        Example:
+            >>> layer = StandardAugmentation(crop="resized", size=224)
+            >>> key = dynmix_tf.randomness.example_keys((0, 1), tf.range(1))[0]
+            >>> layer.decode(tf.io.encode_jpeg(images[0]), key).shape
+            TensorShape([224, 224, 3])
+        """
+        if self.size is None:
+            raise InputError('decoding needs crop="resized" and a `size`')
+        keys = tf.reshape(key, [1])
+        flip = self.flip & (randomness.uniform(randomness.fold(keys, "flip"))[0] < 0.5)
+
+        def part_of(size):
+            drawn = self._draw_parts(keys, size)
+            return [drawn[name][0] for name in ("top", "left", "height", "width")]
+
+        def from_jpeg():
+            part = part_of(tf.io.extract_jpeg_shape(content)[:2])
+            # as Pillow and libjpeg decode by default; TensorFlow would take a faster transform
+            return tf.image.decode_and_crop_jpeg(
+                content, part, channels=3, dct_method="INTEGER_ACCURATE"
+            )
+
+        def from_other():
+            image = tf.io.decode_image(content, channels=3, expand_animations=False)
+            top, left, height, width = part_of(tf.shape(image)[:2])
+            return image[top : top + height, left : left + width]
+
+        return self._finish(tf.cond(tf.io.is_jpeg(content), from_jpeg, from_other), flip, self.size)
+
+    def _draw_parts(self, keys: Tensor, size: Tensor) -> dict[str, Tensor]:
+        full_height, full_width = size[0], size[1]
         tries = randomness.fold(keys[:, None], 1 + tf.range(_TRIES))
 
         def draw(name, low, high):
@@ -168,7 +215,7 @@ class StandardAugmentation(AugmentationLayer):
             "height": height,
             "width": width,
         }
-        central = _central_part(images, *self.ratio)
+        central = _central_part(tf.shape(keys), full_height, full_width, *self.ratio)
         fitting = tf.reduce_any(fits, axis=1)
         return {name: tf.where(fitting, found[name], central[name]) for name in found}
 
@@ -178,9 +225,7 @@ class StandardAugmentation(AugmentationLayer):
 
         def resize(arguments):
             image, top, left, height, width, flip = arguments
-            part = image[top : top + height, left : left + width]
-            resized = tf.cast(tf.round(tf.image.resize(part, size, antialias=True)), tf.uint8)
-            return tf.cond(flip, lambda: tf.reverse(resized, [1]), lambda: resized)
+            return self._finish(image[top : top + height, left : left + width], flip, size)
 
         drawn = [parts[name] for name in ("top", "left", "height", "width", "flip")]
         signature = tf.TensorSpec(self.compute_output_shape(images.shape[1:]), tf.uint8)
@@ -191,6 +236,11 @@ class StandardAugmentation(AugmentationLayer):
             lambda: tf.zeros((0, *size, images.shape[3]), tf.uint8),
         )
 
+    @staticmethod
+    def _finish(part: Tensor, flip: Tensor, size: Any) -> Tensor:
+        resized = tf.cast(tf.round(tf.image.resize(part, size, antialias=True)), tf.uint8)
+        return tf.cond(flip, lambda: tf.reverse(resized, [1]), lambda: resized)
+
     def get_config(self) -> dict[str, Any]:  # noqa: D102
         names = ("padding", "flip", "crop", "size", "scale", "ratio")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
@@ -200,10 +250,10 @@ def _place(key: Tensor, full: Tensor, side: Tensor) -> Tensor:
     return randomness.integers(key, tf.cast(full - side + 1, tf.int64))
 
 
-def _central_part(images: Tensor, low: Tensor, high: Tensor) -> dict[str, Tensor]:
-    """The largest central part of each image with width / height in low..high."""
-    count = tf.shape(images)[:1]
-    full_height, full_width = tf.shape(images)[1], tf.shape(images)[2]
+def _central_part(
+    count: Tensor, full_height: Tensor, full_width: Tensor, low: Tensor, high: Tensor
+) -> dict[str, Tensor]:
+    """The largest central part of images of one size with width / height in low..high."""
 
     def longest(full, other, factor):
         side = tf.round(tf.cast(other, tf.float64) * factor)

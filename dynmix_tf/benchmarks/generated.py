@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dynmix_tf import corruptions
+from dynmix_tf.data import ImageFiles
 from dynmix_tf.errors import InputError, unknown_name
 
 __all__ = ["GeneratedBenchmark"]
@@ -19,7 +20,7 @@ class GeneratedBenchmark:
     "C-style" images: the public benchmarks' own files have other random numbers.
 
     Args:
-        images: uint8 `(N, H, W, 3)`.
+        images: uint8 `(N, H, W, 3)`, or `dynmix_tf.data.ImageFiles`, decoded batch by batch.
         labels: Integers `(N,)`.
         dataset: Name for the results.
         names: Corruptions; None is all of `dynmix_tf.corruptions.names()`.
@@ -44,7 +45,7 @@ class GeneratedBenchmark:
 
     def __init__(
         self,
-        images: np.ndarray,
+        images: np.ndarray | ImageFiles,
         labels: np.ndarray,
         dataset: str = "",
         names: Sequence[str] | None = None,
@@ -53,7 +54,9 @@ class GeneratedBenchmark:
         strengths: str = "auto",
         num_classes: int | None = None,
     ) -> None:
-        images, labels = np.asarray(images), np.asarray(labels)
+        labels = np.asarray(labels)
+        if not isinstance(images, ImageFiles):
+            images = np.asarray(images)
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]  # as keras.datasets gives them
         if images.dtype != np.uint8 or images.ndim != 4 or labels.ndim != 1:
@@ -89,7 +92,7 @@ class GeneratedBenchmark:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """uint8 images and their labels under one condition, in order, each exactly once."""
         for first in range(0, len(self), batch_size):
-            images = self.images[first : first + batch_size]
+            images = np.asarray(self.images[first : first + batch_size])
             if corruption != "clean":
                 images = corruptions.corrupt(
                     images, corruption, severity, self.seed, self.strengths, first_index=first

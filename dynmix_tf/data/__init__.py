@@ -1,6 +1,7 @@
-"""Data sets by name, as NumPy arrays in memory. Nothing here imports TensorFlow.
+"""Data sets by name, as NumPy arrays or files that stand for them. Nothing imports TensorFlow.
 
-The exception is `fashion_mnist` where no file of it is found: Keras then downloads it.
+The exceptions are TensorFlow Datasets, and `fashion_mnist` where no file of it is found: Keras
+then downloads it.
 """
 
 from __future__ import annotations
@@ -11,24 +12,31 @@ from collections.abc import Callable
 from typing import Any
 
 from dynmix_tf.data.cifar import load_cifar10, load_cifar100
+from dynmix_tf.data.class_folders import load_folder, load_imagenet2012
 from dynmix_tf.data.fashion_mnist import find_fashion_mnist, load_fashion_mnist
 from dynmix_tf.data.image_data import ImageData
+from dynmix_tf.data.image_files import ImageFiles
 from dynmix_tf.data.npz import load_npz
+from dynmix_tf.data.packed import write_packed
 from dynmix_tf.data.photos import load_photos
+from dynmix_tf.data.tfds import load_tfds
 from dynmix_tf.errors import InputError, unknown_name
 
-__all__ = ["ImageData", "find_fashion_mnist", "load", "names"]
+__all__ = ["ImageData", "ImageFiles", "find_fashion_mnist", "load", "names", "write_packed"]
 
 _LOADERS: dict[str, Callable[..., ImageData]] = {
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,
     "fashion_mnist": load_fashion_mnist,
+    "folder": load_folder,
+    "imagenet2012": load_imagenet2012,
     "photos": load_photos,
 }
+_ALSO_OF_TFDS = ("cifar10", "cifar100", "imagenet2012")
 
 
 def names() -> tuple[str, ...]:
-    """The names that `load` knows, besides any path that ends in `.npz`."""
+    """The names that `load` knows, besides paths and those of TensorFlow Datasets."""
     return tuple(_LOADERS)
 
 
@@ -40,16 +48,18 @@ def load(
     num_test: int | None = None,
     **options: Any,
 ) -> ImageData:
-    """Loads a data set into memory.
+    """Loads a data set.
 
     Args:
-        name: One of `names()`, or the path of an `.npz` file.
+        name: One of `names()`; the path of an `.npz` file, or of a folder of class folders; or
+            "tfds:NAME" for a data set that TensorFlow Datasets has prepared, which is also where
+            `cifar10`, `cifar100` and `imagenet2012` come from without a `data_dir`.
         data_dir: Folder of the data set's files, for those that are read from a folder.
         num_train: Training images to take, the first ones; any number of `photos`. None is the
             data set's own number.
         num_test: Test images to take, alike.
         **options: What the data set's own loader takes besides: `image_size` and `seed` of
-            `photos`.
+            `photos`, `image_size` and `skip_damaged` of folders.
 
     Returns:
         The images and labels of both splits, in an order that never changes.
@@ -62,12 +72,19 @@ def load(
         >>> load("photos", num_train=90, num_test=9).class_names[0]
         'astronaut'
     """
+    loader: Callable[..., ImageData]
     if name.endswith(".npz"):
         loader, arguments = load_npz, {"path": name, **options}
+    elif name.startswith("tfds:"):
+        loader, arguments = load_tfds, {"name": name.removeprefix("tfds:"), **options}
+    elif name in _ALSO_OF_TFDS and data_dir is None:
+        loader, arguments = load_tfds, {"name": name, **options}
     elif name in _LOADERS:
         loader, arguments = _LOADERS[name], options
+    elif data_dir is None and os.path.isdir(name):
+        loader, arguments = load_folder, {"data_dir": name, **options}
     else:
-        raise unknown_name("dataset", name, [*_LOADERS, "FILE.npz"])
+        raise unknown_name("dataset", name, [*_LOADERS, "FILE.npz", "FOLDER", "tfds:NAME"])
     if data_dir is not None:
         arguments = {**arguments, "data_dir": data_dir}
     known = inspect.signature(loader).parameters

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dynmix_tf.data.image_files import ImageFiles
 from dynmix_tf.errors import InputError
 
 __all__ = ["ImageData"]
@@ -13,13 +14,13 @@ __all__ = ["ImageData"]
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """Labelled images in memory, checked once when they are put together.
+    """Labelled images, checked once when they are put together.
 
     Args:
         name: The data set's name, as it stands in reports.
-        train_images: uint8 array (N, H, W, 3).
+        train_images: uint8 array (N, H, W, 3), or `ImageFiles`, which stands for one.
         train_labels: int32 array (N,) with values in [0, len(class_names)).
-        test_images: uint8 array (M, H, W, 3), of the same H and W.
+        test_images: Alike, of the same H and W.
         test_labels: int32 array (M,) with values in [0, len(class_names)).
         class_names: The name of each class, in the order of the labels.
 
@@ -36,15 +37,15 @@ class ImageData:
     """
 
     name: str
-    train_images: np.ndarray
+    train_images: np.ndarray | ImageFiles
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: np.ndarray | ImageFiles
     test_labels: np.ndarray
     class_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
-            images: np.ndarray = getattr(self, f"{split}_images")
+            images: np.ndarray | ImageFiles = getattr(self, f"{split}_images")
             labels: np.ndarray = getattr(self, f"{split}_labels")
             where = f"dataset '{self.name}': `{split}_"
             if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from dynmix_tf.data import packed
 from dynmix_tf.data.image_data import ImageData
 from dynmix_tf.errors import InputError
 
 __all__ = ["load_npz"]
 
+_SPLITS = ("train", "test")
 _KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 _KERAS_KEYS = ("x_train", "y_train", "x_test", "y_test")
 # Without `class_names` the largest label tells the number of classes; a damaged or foreign
@@ -29,7 +31,8 @@ def load_npz(path: str | os.PathLike[str]) -> ImageData:
             `test_labels` (or Keras' names `x_train`, `y_train`, `x_test`, `y_test`), and
             optionally `class_names` (strings). Images are uint8 (N, H, W, 3), or grey, (N, H, W)
             or (N, H, W, 1), and then repeated to three channels. Labels are integers (N,) or
-            (N, 1). Nothing pickled is read.
+            (N, 1). Nothing pickled is read. Instead of the images it may hold encoded ones, as
+            `write_packed` writes them.
 
     Returns:
         The data, named after the file. Without `class_names` the classes are "0", "1", ...
@@ -39,6 +42,8 @@ def load_npz(path: str | os.PathLike[str]) -> ImageData:
     """
     path = Path(path)
     arrays = _read_arrays(path)
+    if set(packed.KEYS) <= set(arrays):
+        arrays |= {f"{split}_images": packed.unpack(path, arrays, split) for split in _SPLITS}
     keys = next((keys for keys in (_KEYS, _KERAS_KEYS) if set(keys) <= set(arrays)), None)
     if keys is None:
         raise InputError(
@@ -56,7 +61,7 @@ def load_npz(path: str | os.PathLike[str]) -> ImageData:
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    wanted = {*_KEYS, *_KERAS_KEYS, "class_names"}
+    wanted = {*_KEYS, *_KERAS_KEYS, *packed.KEYS, "class_names"}
     if not path.is_file():
         raise InputError(f"no such file: '{path}'")
     try:

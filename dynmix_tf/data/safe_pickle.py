@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from pathlib import Path
@@ -14,7 +15,7 @@ from dynmix_tf.errors import InputError
 __all__ = ["read_pickle"]
 
 
-def read_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_pickle(path: str | os.PathLike[str], content: bytes | None = None) -> dict[str, Any]:
     """Reads a pickled dictionary of plain values and uint8 arrays, written by Python 2 or 3.
 
     A pickle names functions and classes that reading it calls. The four names that NumPy needs
@@ -23,6 +24,7 @@ def read_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Args:
         path: The file.
+        content: What it holds, where it was read already, from an archive.
 
     Returns:
         The dictionary, its byte-string keys as text. Strings of Python 2 come as bytes.
@@ -32,8 +34,9 @@ def read_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            content = _PlainUnpickler(file, encoding="bytes").load()
+        if content is None:
+            content = path.read_bytes()
+        values = _PlainUnpickler(io.BytesIO(content), encoding="bytes").load()
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
     except Exception as error:  # a damaged pickle can raise nearly anything
@@ -41,9 +44,9 @@ def read_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"'{path}' is no pickle of plain values and uint8 arrays, or it is cut or damaged "
             f"({' '.join(str(error).split())})"
         ) from error
-    if not isinstance(content, dict):
-        raise InputError(f"'{path}' must hold a dictionary. Received: {type(content).__name__}")
-    return {_text(key): _plain(value) for key, value in content.items()}
+    if not isinstance(values, dict):
+        raise InputError(f"'{path}' must hold a dictionary. Received: {type(values).__name__}")
+    return {_text(key): _plain(value) for key, value in values.items()}
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -1,8 +1,11 @@
+import hashlib
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
 
+from dynmix_tf.data import cifar
 from dynmix_tf.data.cifar import load_cifar10, load_cifar100
 from dynmix_tf.errors import InputError
 
@@ -228,3 +231,63 @@ def test_label_beyond_the_classes(write_binary, tmp_path):
     path.write_bytes(b"\x0a" + path.read_bytes()[1:])
     with pytest.raises(InputError, match=r"'cifar10': `test_labels` must be in \[0, 10\)"):
         load_cifar10(path.parent)
+
+
+def pack(folder, archive):
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, arcname=folder.name)
+
+
+@pytest.mark.parametrize("layout", ["python", "binary"])
+@pytest.mark.parametrize("given", ["archive", "folder"])
+def test_cifar10_from_its_archive(
+    batches, write_python, write_binary, tmp_path, monkeypatch, layout, given
+):
+    folder = {"python": "cifar-10-batches-py", "binary": "cifar-10-batches-bin"}[layout]
+    {"python": write_python, "binary": write_binary}[layout](tmp_path / folder)
+    archive = tmp_path / "archives" / f"cifar-10-{layout}.tar.gz"
+    archive.parent.mkdir()
+    pack(tmp_path / folder, archive)
+    from_folder = load_cifar10(tmp_path / folder)
+    with pytest.raises(InputError, match=r"its md5 is [0-9a-f]{32}, expected c[0-9a-f]{31}; down"):
+        load_cifar10(archive)
+    monkeypatch.setitem(cifar.MD5, archive.name, hashlib.md5(archive.read_bytes()).hexdigest())
+    data = load_cifar10(archive if given == "archive" else archive.parent)
+    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+        np.testing.assert_array_equal(getattr(data, name), getattr(from_folder, name))
+    assert data.class_names == from_folder.class_names
+    assert list(archive.parent.iterdir()) == [archive]  # nothing was unpacked
+
+
+def test_archives_that_lack_files_or_are_cut(write_python, tmp_path, monkeypatch):
+    write_python(tmp_path / "cifar-10-batches-py")
+    (tmp_path / "cifar-10-batches-py" / "data_batch_3").unlink()
+    archive = tmp_path / "archives" / "cifar-10-python.tar.gz"
+    archive.parent.mkdir()
+    pack(tmp_path / "cifar-10-batches-py", archive)
+
+    def load():
+        md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+        monkeypatch.setitem(cifar.MD5, archive.name, md5)
+        return load_cifar10(archive)
+
+    with pytest.raises(InputError, match="cifar-10-python.tar.gz' lacks data_batch_3"):
+        load()
+    archive.write_bytes(archive.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="is no archive, or it is damaged"):
+        load()
+
+
+def test_members_that_point_elsewhere_are_not_read(write_python, tmp_path, monkeypatch):
+    folder = tmp_path / "cifar-10-batches-py"
+    write_python(folder)
+    secret = tmp_path / "secret"
+    (folder / "test_batch").rename(secret)
+    (folder / "test_batch").symlink_to(secret)
+    archive = tmp_path / "archives" / "cifar-10-python.tar.gz"
+    archive.parent.mkdir()
+    pack(folder, archive)
+    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+    monkeypatch.setitem(cifar.MD5, archive.name, md5)
+    with pytest.raises(InputError, match="lacks test_batch"):
+        load_cifar10(archive)

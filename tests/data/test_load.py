@@ -9,7 +9,14 @@ from dynmix_tf.errors import InputError
 
 
 def test_names():
-    assert data.names() == ("cifar10", "cifar100", "fashion_mnist", "photos")
+    assert data.names() == (
+        "cifar10",
+        "cifar100",
+        "fashion_mnist",
+        "folder",
+        "imagenet2012",
+        "photos",
+    )
 
 
 def test_options_reach_the_loader():
@@ -31,7 +38,10 @@ def test_npz_by_its_path(photo_crops, tmp_path):
     ("name", "message"),
     [
         ("photo", "unknown dataset 'photo'; did you mean 'photos'"),
-        ("imagenet", r"unknown dataset .*cifar100, fashion_mnist, photos, FILE\.npz"),
+        (
+            "imagenet",
+            r"did you mean 'imagenet2012'.*cifar100, .*, FILE\.npz, FOLDER, tfds:NAME",
+        ),
         ("absent.npz", "no such file"),
     ],
 )
