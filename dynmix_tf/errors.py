@@ -10,6 +10,8 @@ from typing import Any
 
 __all__ = ["InputError", "real_number", "unknown_name", "whole_number"]
 
+_NAMES_TOLD = 40
+
 
 class InputError(ValueError):
     """A user's mistake, told in one line: what came, what was expected, what to do.
@@ -45,7 +47,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else "."
-    return InputError(f"unknown {kind} '{name}'{hint} Known: {', '.join(known)}")
+    names = f"Known: {', '.join(known)}" if len(known) <= _NAMES_TOLD else f"{len(known)} are known"
+    return InputError(f"unknown {kind} '{name}'{hint} {names}")
 
 
 def real_number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import dynmix_tf
 
@@ -22,6 +23,17 @@ def modules():
     for module in pkgutil.walk_packages(dynmix_tf.__path__, "dynmix_tf."):
         if module.name not in ("dynmix_tf.train", "dynmix_tf.evaluate"):  # they define flags
             yield module.name
+
+
+@pytest.fixture(scope="module")
+def birds(photo_crops, tmp_path_factory):
+    """A folder of class folders, which the examples call `birds`."""
+    root = tmp_path_factory.mktemp("birds")
+    for index, image in enumerate(photo_crops(32, 60)):
+        path = root / ("wren", "robin")[index % 2] / f"{index // 2}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path)
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +55,10 @@ def names(photo_crops):
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 @pytest.mark.parametrize("name", list(modules()))
-def test_examples_of_the_docstrings(name, names, tmp_path, monkeypatch):
+def test_examples_of_the_docstrings(name, names, birds, tmp_path, monkeypatch):
     module = importlib.import_module(name)
     monkeypatch.chdir(tmp_path)
+    Path("birds").symlink_to(birds)
     runner = doctest.DocTestRunner(
         optionflags=doctest.NORMALIZE_WHITESPACE
         | doctest.ELLIPSIS

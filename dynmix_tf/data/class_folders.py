@@ -53,8 +53,8 @@ def load_folder(
 
     Example:
         >>> data = load_folder("birds", image_size=128)
-        >>> data.train_images.shape
-        (1080, 128, 128, 3)
+        >>> data.class_names, data.train_images.shape[1:]
+        (('robin', 'wren'), (128, 128, 3))
     """
     if data_dir is None:
         raise InputError("dataset 'folder' needs `data_dir`: a folder of class folders")

@@ -37,8 +37,8 @@ def load_tfds(
             does not fit into 8 GiB.
 
     Example:
-        >>> data = load_tfds("svhn_cropped")
-        >>> data.image_shape
+        >>> data = load_tfds("svhn_cropped")  # doctest: +SKIP
+        >>> data.image_shape  # doctest: +SKIP
         (32, 32, 3)
 
     Source: https://www.tensorflow.org/datasets.
