@@ -1,0 +1,72 @@
+"""Decoding fused with the crop, against decoding the whole file and cropping then."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dynmix_tf import randomness
+from dynmix_tf.augment.standard import StandardAugmentation
+from dynmix_tf.errors import InputError
+
+KEYS = randomness.example_keys((3, 4), tf.range(8))
+
+
+@pytest.fixture
+def photo(photo_crops):
+    return photo_crops(240, 1)[0][:, :200]
+
+
+@pytest.fixture
+def layer():
+    return StandardAugmentation(crop="resized", size=(64, 48))
+
+
+def encoded(image, ending, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, ending, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_jpeg(photo, layer, mode, options):
+    content = encoded(Image.fromarray(photo).convert(mode), "JPEG", quality=90, **options)
+    with Image.open(io.BytesIO(content)) as file:
+        whole = np.asarray(file.convert("RGB"))
+    for key in KEYS:
+        got = layer.decode(content, key).numpy().astype(int)
+        want = layer.augment(whole[None], key[None]).numpy()[0]
+        assert got.shape == (64, 48, 3)
+        # colours are smoothed across the border of the part, elsewhere all is the same
+        np.testing.assert_array_equal(got[4:-4, 4:-4], want[4:-4, 4:-4])
+        assert np.abs(got - want).mean() < 0.5
+
+
+@pytest.mark.parametrize("ending", ["PNG", "WEBP", "BMP", "GIF"])
+def test_other_formats_are_decoded_and_cropped(photo, layer, ending):
+    options = {"lossless": True} if ending == "WEBP" else {}
+    content = encoded(Image.fromarray(photo), ending, **options)
+    with Image.open(io.BytesIO(content)) as file:
+        whole = np.asarray(file.convert("RGB"))
+    for key in KEYS:
+        want = layer.augment(whole[None], key[None])[0]
+        np.testing.assert_array_equal(layer.decode(content, key), want)
+
+
+def test_cmyk(photo, layer):
+    """As one of ImageNet's training images is."""
+    content = encoded(Image.fromarray(photo).convert("CMYK"), "JPEG", quality=95)
+    for key in KEYS[:3]:
+        got = layer.decode(content, key).numpy().astype(int)
+        want = layer.augment(photo[None], key[None]).numpy()[0]
+        assert np.abs(got - want).mean() < 12
+
+
+def test_without_a_size(photo):
+    with pytest.raises(InputError, match='needs crop="resized" and a `size`'):
+        StandardAugmentation(crop="resized").decode(tf.io.encode_jpeg(photo), KEYS[0])
