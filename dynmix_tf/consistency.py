@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from dynmix_tf.errors import InputError, unknown_name
@@ -35,7 +36,8 @@ class ConsistencyModel(keras.Model):
     Training data:
         `((original, view_1, view_2), labels)` for "jsd", one view less for "jsd_single",
         `(images, labels)` for "none"; labels are class numbers `(B,)` or `(B, 1)`, or
-        probabilities `(B, classes)`, such as those of `MixUp` and `CutMix` with "none".
+        probabilities `(B, classes)`, such as those of `MixUp` and `CutMix` with "none". A class
+        number that the network does not have makes the loss NaN.
         `evaluate` and `predict` take plain images.
 
     Logs:
@@ -205,7 +207,10 @@ class ConsistencyModel(keras.Model):
                 "labels must be class numbers (B,) or (B, 1), or probabilities (B, classes); the "
                 f"network has {classes} classes. Received: shape={tuple(labels.shape)}"
             )
-        return ops.one_hot(ops.cast(labels, "int32"), classes, dtype="float32")
+        labels = ops.cast(labels, "int32")
+        # zeros, which one_hot gives for a label out of range, would train on silently
+        known = ops.logical_and(labels >= 0, labels < classes)[:, None]
+        return ops.where(known, ops.one_hot(labels, classes, dtype="float32"), np.nan)
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102
         return {

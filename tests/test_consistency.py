@@ -329,3 +329,16 @@ def test_label_smoothing_while_training_only(views_and_labels):
 def test_label_smoothing_out_of_range(value):
     with pytest.raises(InputError, match=r"`label_smoothing` must be in \[0, 1\)"):
         ConsistencyModel(network(), label_smoothing=value)
+
+
+@pytest.mark.parametrize("label", [-1, 3, 255])
+def test_a_class_that_the_network_does_not_have_is_not_trained_on(views_and_labels, label):
+    views, labels = views_and_labels
+    model = ConsistencyModel(network())
+    model.compile(CoupledSGD(0.1))
+    foreign = np.where(np.arange(24) == 5, label, labels).astype("int32")
+    assert np.isnan(model.train_on_batch(views, foreign, return_dict=True)["loss"])
+    assert np.isnan(model.test_on_batch(views[0], foreign, return_dict=True)["loss"])
+    fresh = ConsistencyModel(network())
+    fresh.compile(CoupledSGD(0.1))
+    assert np.isfinite(fresh.train_on_batch(views, labels, return_dict=True)["loss"])
