@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -122,6 +123,39 @@ def test_the_same_flags_elsewhere_give_the_same_bytes(finished, tmp_path):
     assert rows == (tmp_path / "run" / "robustness_by_epoch.csv").read_bytes()
     (line,) = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["clean_error"] == results.read(finished / "robustness.csv")[0]["error"]
+
+
+KILLED = """
+import os, runpy, signal, sys
+replace, count, moment = os.replace, 0, int(sys.argv.pop(1))
+def kill(*names):
+    global count
+    count += 1
+    if count == moment:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(*names)
+os.replace = kill
+runpy.run_module("dynmix_tf.train", run_name="__main__")
+"""
+
+
+def test_killed_as_it_puts_a_file_in_its_place(finished, tmp_path):
+    """The first checkpoint, then the predictions for some corruption."""
+    workdir = tmp_path / "run"
+    for moment, written in ((3, "config.json"), (20, "robustness.csv")):
+        words = [str(moment), *TRAIN[1:], f"--workdir={workdir}"]
+        done = subprocess.run([sys.executable, "-c", KILLED, *words], capture_output=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert (workdir / written).exists() and not (workdir / "report.md").exists()
+    done = command(*TRAIN, f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    assert (workdir / "robustness.csv").read_bytes() == (finished / "robustness.csv").read_bytes()
+    one, two = (np.load(path / "checkpoints" / "last.npz") for path in (finished, workdir))
+    with one, two:
+        assert one.files == two.files
+        for name in one.files:
+            assert one[name].tobytes() == two[name].tobytes()
+    assert len((workdir / "metrics.jsonl").read_text().splitlines()) == 1
 
 
 def test_other_flags_are_refused_in_one_line(finished):
