@@ -8,7 +8,6 @@ these is the same too for ranges, and to the last bit or two of a float for Beta
 
 from __future__ import annotations
 
-import functools
 import numbers
 import random
 import zlib
@@ -18,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from dynmix_tf.errors import InputError
+from dynmix_tf.quantiles import NODES, beta_quantiles, log_gamma_quantiles
 
 __all__ = [
     "ALPHAS",
@@ -33,7 +33,6 @@ __all__ = [
 
 Tensor = Any
 ALPHAS = (1e-3, 1e3)  # of Beta and Dirichlet: beyond, float32 knows next to nothing but 0 and 1
-_NODES = 4096  # of the tables that turn uniform numbers into Beta and Gamma ones
 
 
 def fold(key: Tensor, purpose: str | int | Tensor) -> Tensor:
@@ -125,7 +124,7 @@ def integers(key: Tensor, count: int) -> Tensor:
 
 def beta(key: Tensor, alpha: float) -> Tensor:
     """float32 from Beta(alpha, alpha), through 4,096 quantiles; the shape of `key`."""
-    return uniform(key) if alpha == 1.0 else _from_quantiles(key, _beta_quantiles(alpha))
+    return uniform(key) if alpha == 1.0 else _from_quantiles(key, beta_quantiles(alpha))
 
 
 def dirichlet(key: Tensor, alpha: float, count: int) -> Tensor:
@@ -138,7 +137,7 @@ def dirichlet(key: Tensor, alpha: float, count: int) -> Tensor:
         return tf.stack([first, 1.0 - first], axis=-1)
     # as logarithms: for a small alpha most Gamma numbers are below the smallest float
     keys = fold(key[..., None], tf.range(count))
-    return tf.nn.softmax(_from_quantiles(keys, _log_gamma_quantiles(alpha)), axis=-1)
+    return tf.nn.softmax(_from_quantiles(keys, log_gamma_quantiles(alpha)), axis=-1)
 
 
 def _u32(value: int) -> Tensor:
@@ -154,26 +153,8 @@ def _scramble(word: Tensor) -> Tensor:
 
 
 def _from_quantiles(key: Tensor, quantiles: np.ndarray) -> Tensor:
-    position = uniform(key) * _NODES - 0.5
-    low = tf.clip_by_value(tf.cast(tf.floor(position), tf.int32), 0, _NODES - 2)
+    position = uniform(key) * NODES - 0.5
+    low = tf.clip_by_value(tf.cast(tf.floor(position), tf.int32), 0, NODES - 2)
     weight = tf.clip_by_value(position - tf.cast(low, tf.float32), 0.0, 1.0)
     below, above = tf.gather(quantiles, low), tf.gather(quantiles, low + 1)
     return below + (above - below) * weight
-
-
-@functools.cache
-def _beta_quantiles(alpha: float) -> np.ndarray:
-    from scipy.special import betaincinv
-
-    return betaincinv(alpha, alpha, (np.arange(_NODES) + 0.5) / _NODES).astype("float32")
-
-
-@functools.cache
-def _log_gamma_quantiles(alpha: float) -> np.ndarray:
-    from scipy.special import gammaincinv, gammaln
-
-    level = (np.arange(_NODES) + 0.5) / _NODES
-    quantile = gammaincinv(alpha, level)
-    near_zero = (np.log(level) + gammaln(alpha + 1)) / alpha  # the first term of the series
-    far = np.log(np.maximum(quantile, 1e-300))
-    return np.where(quantile < 1e-30, near_zero, far).astype("float32")

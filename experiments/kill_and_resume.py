@@ -59,7 +59,7 @@ def main() -> None:
         killed = []
         while len(killed) < kills:
             # one that is killed often must get far enough to save an epoch
-            moment = seconds * (draws.uniform(0.25, 0.6) if kills > 1 else draws.uniform(0, 1))
+            moment = seconds * draws.uniform(0.45 if kills > 1 else 0, 0.75 if kills > 1 else 1)
             if train(workdir, kill_after=moment) >= moment:
                 killed.append((moment, count(workdir / "metrics.jsonl"), rows_of(workdir)))
             else:
