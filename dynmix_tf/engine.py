@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
-import subprocess
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 
-from dynmix_tf import models, runs
+from dynmix_tf import runs
 from dynmix_tf.callbacks import RunRecord
 from dynmix_tf.checkpoint import restore_checkpoint
 from dynmix_tf.config import TrainConfig
-from dynmix_tf.consistency import ConsistencyModel
 from dynmix_tf.data import ImageData, ImageFiles
 from dynmix_tf.data.class_folders import damaged, tell_damaged
 from dynmix_tf.distribution import make_strategy
 from dynmix_tf.errors import InputError
 from dynmix_tf.export import export_saved_model
-from dynmix_tf.optimizers import CoupledSGD, WarmUp, cosine_schedule, step_schedule
+from dynmix_tf.model_from_config import model_from_config
 from dynmix_tf.pipeline import training_dataset
-from dynmix_tf.version import __version__
 
 __all__ = ["train"]
 
@@ -65,13 +58,14 @@ def train(
     strategy = make_strategy(config.strategy, config.batch_size)
     steps = -(-len(data.train_images) // config.batch_size)
     with strategy.scope():
-        model = _compiled_model(config, data, steps)
+        model = model_from_config(config, data.image_shape, data.num_classes, steps)
     checkpoint = workdir / "checkpoints" / "last.npz"
     done = restore_checkpoint(checkpoint, model) if checkpoint.exists() else 0
     if done < config.epochs:
-        environment = _environment(model, strategy)
+        devices = list(strategy.extended.worker_devices)
+        environment = runs.environment("tensorflow", devices, bool(model.jit_compile))
         runs.record_start(config, workdir, done, environment)
-        print(_first_line(config, environment, done))
+        print(runs.first_line(config, environment, done))
         ds = training_dataset(config, data, start=done * steps)
         board = workdir / "tensorboard"
         if done == 0:
@@ -109,34 +103,6 @@ def train(
     return network
 
 
-def _compiled_model(config: TrainConfig, data: ImageData, steps: int) -> ConsistencyModel:
-    network = models.build(
-        config.model, data.train_images.shape[1:], data.num_classes, seed=config.seed
-    )
-    model = ConsistencyModel(
-        network, config.consistency, config.consistency_weight, config.label_smoothing
-    )
-    rate = config.learning_rate * (config.batch_size / 256 if config.linear_scaling else 1)
-    decay = {"cosine": cosine_schedule, "step": step_schedule}[config.schedule]
-    schedule = decay(rate, config.epochs * steps)
-    if config.warmup_epochs:
-        schedule = WarmUp(schedule, config.warmup_epochs * steps)
-    optimizer = CoupledSGD(
-        schedule,
-        config.momentum,
-        l2=config.l2,
-        use_ema=config.ema > 0,
-        ema_momentum=config.ema,
-        gradient_accumulation_steps=(
-            config.accumulation_steps if config.accumulation_steps > 1 else None
-        ),
-    )
-    jit_compile: Any = {"auto": "auto", "on": True, "off": False}[config.jit_compile]
-    model.compile(optimizer, jit_compile=jit_compile)
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
 def _refuse_damaged(data: ImageData) -> None:
     """Names the files that no look at their beginnings and ends found out, if there are any."""
     if isinstance(data.train_images, ImageFiles):
@@ -168,44 +134,3 @@ def _log_views(folder: Path, ds: tf.data.Dataset) -> None:
     grid = tf.reshape(rows, (1, -1, *rows.shape[2:]))
     with tf.summary.create_file_writer(str(folder)).as_default(step=0):
         tf.summary.image("views", tf.clip_by_value(grid / 255, 0, 1))
-
-
-def _first_line(config: TrainConfig, environment: dict[str, Any], done: int) -> str:
-    versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
-    devices = environment["devices"]
-    kind = devices[0].split("device:")[-1].split(":")[0]
-    accumulated = f" x {config.accumulation_steps} steps" if config.accumulation_steps > 1 else ""
-    return (
-        f"{versions}; commit {environment['commit']}; {environment['cpu_cores']} CPU cores, "
-        f"{len(devices)} x {kind}, global batch {config.batch_size}{accumulated}, "
-        f"{config.precision}, XLA {'on' if environment['xla'] else 'off'}"
-        + (f"; {done} of {config.epochs} epochs are done" if done else "")
-    )
-
-
-def _environment(model: keras.Model, strategy: Any) -> dict[str, Any]:
-    """What besides the settings decides a run's numbers."""
-    packages = ("tensorflow", "keras", "numpy")
-    commit = (
-        subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout.strip()
-        if shutil.which("git")
-        else ""
-    )
-    return {
-        "versions": {
-            "dynmix_tf": __version__,
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in packages},
-        },
-        "commit": commit or "unknown",
-        "devices": list(strategy.extended.worker_devices),
-        "cpu_cores": os.cpu_count(),
-        "backend": keras.backend.backend(),
-        "xla": bool(model.jit_compile),
-    }

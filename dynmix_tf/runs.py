@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +18,11 @@ from dynmix_tf.config import TrainConfig
 from dynmix_tf.data import ImageData
 from dynmix_tf.errors import InputError
 from dynmix_tf.files import write_atomic
+from dynmix_tf.version import __version__
 
-__all__ = ["identity", "load_data", "open_run", "record_start", "settings"]
+__all__ = [
+    "environment", "first_line", "identity", "load_data", "open_run", "record_start", "settings",
+]  # fmt: skip
 
 
 def settings(workdir: Path) -> dict[str, Any]:
@@ -69,6 +77,53 @@ def open_run(config: TrainConfig, workdir: Path) -> None:
             )
     elif workdir.exists() and (not workdir.is_dir() or any(_not_ours(workdir))):
         raise InputError(f"{workdir} is not empty and holds no run; choose another --workdir")
+
+
+def environment(backend: str, devices: Sequence[str], xla: bool) -> dict[str, Any]:
+    """What besides the settings decides a run's numbers.
+
+    Args:
+        backend: Of Keras, which is also the name of its package.
+        devices: What the run computes on.
+        xla: Whether XLA compiles the training step.
+    """
+    commit = (
+        subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.strip()
+        if shutil.which("git")
+        else ""
+    )
+    return {
+        "versions": {
+            "dynmix_tf": __version__,
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in (backend, "keras", "numpy")},
+        },
+        "commit": commit or "unknown",
+        "devices": list(devices),
+        "cpu_cores": os.cpu_count(),
+        "backend": backend,
+        "xla": xla,
+    }
+
+
+def first_line(config: TrainConfig, environment: dict[str, Any], done: int) -> str:
+    """What a run says before it starts: versions, devices, batch, precision, XLA, epochs done."""
+    versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
+    devices = environment["devices"]
+    kind = devices[0].split("device:")[-1].split(":")[0]
+    accumulated = f" x {config.accumulation_steps} steps" if config.accumulation_steps > 1 else ""
+    return (
+        f"{versions}; commit {environment['commit']}; {environment['cpu_cores']} CPU cores, "
+        f"{len(devices)} x {kind}, global batch {config.batch_size}{accumulated}, "
+        f"{config.precision}, XLA {'on' if environment['xla'] else 'off'}"
+        + (f"; {done} of {config.epochs} epochs are done" if done else "")
+    )
 
 
 def record_start(

@@ -63,25 +63,36 @@ def check_model(path: str | Path) -> None:
 
 def network_predictor(network: Any) -> Predict:
     """The same of a Keras network, from images 0..255 to logits."""
-    import tensorflow as tf
+    import keras
 
     from dynmix_tf.consistency import ConsistencyModel
 
     if isinstance(network, ConsistencyModel):
         network = network.network
+    expected = network.input_shape
 
     def forward(images: Any) -> Any:
-        logits = network(tf.cast(images, tf.float32), training=False)
-        return tf.nn.softmax(tf.cast(logits, tf.float32))
+        logits = network(keras.ops.cast(images, "float32"), training=False)
+        return keras.ops.softmax(keras.ops.cast(logits, "float32"))
 
-    compiled = tf.function(forward)
-    expected = network.input_shape
+    compute = _compiled(forward) if keras.backend.backend() == "tensorflow" else None
 
     def predict(images: np.ndarray) -> np.ndarray:
         _check_shape(images, expected)
-        return compiled(tf.constant(images)).numpy()
+        if compute is not None:
+            return compute(images)
+        # by `predict` the weights are arguments of what JAX compiles, not constants in it
+        logits = network.predict_on_batch(images.astype("float32"))
+        return np.asarray(keras.ops.softmax(keras.ops.cast(logits, "float32")))
 
     return predict
+
+
+def _compiled(forward: Callable[[Any], Any]) -> Predict:
+    import tensorflow as tf
+
+    function = tf.function(forward)
+    return lambda images: function(tf.constant(images)).numpy()
 
 
 def _saved_model_predictor(path: Path) -> Predict:

@@ -111,7 +111,9 @@ def test_each_operation_within_one_level(images, name):
 
 
 def test_one_view_without_the_original(images):
-    made = jax_views.JaxViews(1, original=False)(images[:4], jax_views.example_keys(0, np.arange(4)))
+    made = jax_views.JaxViews(1, original=False)(
+        images[:4], jax_views.example_keys(0, np.arange(4))
+    )
     assert len(made) == 1
 
 

@@ -49,7 +49,7 @@ class RunRecord(keras.callbacks.Callback):
         self.label = label
         self.initial_epoch = initial_epoch
         self._bar: Any = None
-        self._epoch = 0
+        self._epoch = self._shown = 0
         self._started = self._ended = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -69,11 +69,13 @@ class RunRecord(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the epoch's clock."""
         self._epoch = epoch + 1
+        self._shown = 0
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Moves the bar, and stops at a loss (at the epoch's end: weights) that is no number."""
-        self._bar.update(self.batch_size)
+        self._bar.update((batch + 1 - self._shown) * self.batch_size)
+        self._shown = batch + 1
         self._ended = time.perf_counter()  # here, so that evaluations after the epoch do not count
         finite = math.isfinite((logs or {}).get("loss", 0.0))
         if finite and batch == self.steps - 1:
