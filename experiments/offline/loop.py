@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -23,10 +24,10 @@ from dynmix_tf.errors import InputError
 from dynmix_tf.jax_views import JaxViews, example_keys
 from dynmix_tf.model_from_config import model_from_config
 
-__all__ = ["make_steps", "make_views", "state_of", "train"]
+__all__ = ["Order", "make_step", "make_views", "state_of", "train"]
 
 Array = Any
-STEPS_AT_ONCE = 50  # in one call to the accelerator; what the progress bar moves by
+STEPS_AT_ONCE = 50  # sent to the accelerator before its results are waited for
 
 
 def train(
@@ -75,7 +76,8 @@ def _fit(
     done: int,
     deadline: float,
 ) -> bool:
-    run = make_steps(model, config, data.train_images, data.train_labels)
+    step = make_step(model, config, data.train_images, data.train_labels)
+    order = Order(len(data.train_images), config.seed)
     record = RunRecord(workdir, steps, config.batch_size, f"train {config.method}", done)
     record.set_model(model)
     record.set_params({"epochs": config.epochs})
@@ -90,12 +92,15 @@ def _fit(
         model.reset_metrics()
         record.on_epoch_begin(epoch)
         state = state_of(model)
-        for first in range(0, steps, STEPS_AT_ONCE):
-            count = min(STEPS_AT_ONCE, steps - first)
-            state, logs = run(state, np.uint32(epoch * steps + first), count)
-            if first + count == steps:
+        for number in range(steps):
+            first = (epoch * steps + number) * config.batch_size
+            positions = np.arange(first, first + config.batch_size)
+            state, logs = step(state, order.images(positions), positions.astype("uint32"))
+            last = number == steps - 1
+            if last:
                 assign(model, state)
-            record.on_train_batch_end(first + count - 1, {key: float(logs[key]) for key in logs})
+            if last or number % STEPS_AT_ONCE == STEPS_AT_ONCE - 1:  # waits for the accelerator
+                record.on_train_batch_end(number, {key: float(logs[key]) for key in logs})
         record.on_epoch_end(epoch, {key: float(logs[key]) for key in logs})
         longest = max(longest, time.monotonic() - begin)
     record.on_train_end()
@@ -118,41 +123,49 @@ def make_views(config: TrainConfig) -> JaxViews:
     )
 
 
-def make_steps(
-    model: ConsistencyModel, config: TrainConfig, images: np.ndarray, labels: np.ndarray
-) -> Callable[[tuple, np.uint32, int], tuple[tuple, dict[str, Array]]]:
-    """A compiled function that makes some training steps in one call.
+class Order:
+    """Which image stands at a position of the stream: a new permutation for each pass.
 
-    Position n of the stream is a function of n and the seed alone: a new permutation for each
-    pass over the images, and augmentation drawn for n, as in `dynmix_tf.pipeline`, whose
-    permutations are others. Returns `run(state, first_step, count) -> (state, logs)`.
+    Position n is a function of n and the seed alone, as in `dynmix_tf.pipeline`, whose
+    permutations are others; so a run resumes anywhere.
     """
-    total, batch = len(images), config.batch_size
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self._permutation = functools.lru_cache(maxsize=2)(
+            lambda number: np.random.default_rng((seed, number)).permutation(count)
+        )
+
+    def images(self, positions: np.ndarray) -> np.ndarray:
+        """The images' numbers, int32, at rising positions."""
+        passes, places = np.divmod(positions, self.count)
+        found = np.empty(len(positions), np.int32)
+        for number in np.unique(passes):
+            here = passes == number
+            found[here] = self._permutation(int(number))[places[here]]
+        return found
+
+
+def make_step(
+    model: ConsistencyModel, config: TrainConfig, images: np.ndarray, labels: np.ndarray
+) -> Callable[..., tuple[tuple, dict[str, Array]]]:
+    """One compiled training step: `step(state, images' numbers, positions) -> (state, logs)`.
+
+    The images stay on the accelerator; their views are drawn for their positions.
+    """
     pixels, truth = jnp.asarray(images), jnp.asarray(labels)
     views = make_views(config)
-    root = jax.random.key(config.seed)
 
-    def run(state: tuple, first: Array, count: int, pixels: Array, truth: Array) -> tuple:
-        first_pass = first * batch // total
-        passes = 2 + (count * batch - 1) // total  # that the steps may touch
-        orders = jax.vmap(
-            lambda number: jax.random.permutation(jax.random.fold_in(root, number), total)
-        )(first_pass + jnp.arange(passes, dtype=jnp.uint32))
+    # no loop over several steps in here: XLA's convolutions on a CPU are ten times slower in one
+    def one(state: tuple, index: Array, positions: Array, pixels: Array, truth: Array) -> tuple:
+        made = views(pixels[index], example_keys(config.seed, positions))
+        inputs = made if len(made) > 1 else made[0]
+        logs, state = model.train_step(state, (inputs, truth[index]))
+        return state, logs
 
-        def one(state: tuple, step: Array) -> tuple:
-            positions = step * batch + jnp.arange(batch, dtype=jnp.uint32)
-            index = orders[positions // total - first_pass, positions % total]
-            made = views(pixels[index], example_keys(config.seed, positions))
-            inputs = made if len(made) > 1 else made[0]
-            logs, state = model.train_step(state, (inputs, truth[index]))
-            return state, logs
-
-        every = first + jnp.arange(count, dtype=jnp.uint32)
-        state, logs = jax.lax.scan(one, state, every)
-        return state, {name: values[-1] for name, values in logs.items()}
-
-    compiled = jax.jit(run, static_argnums=2, donate_argnums=0)
-    return lambda state, first, count: compiled(state, first, count, pixels, truth)
+    compiled = jax.jit(one, donate_argnums=0)
+    return lambda state, index, positions: compiled(state, index, positions, pixels, truth)
 
 
 def _variables(model: ConsistencyModel) -> tuple[list, ...]:
