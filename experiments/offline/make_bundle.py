@@ -63,7 +63,7 @@ def make_bundle(arguments: argparse.Namespace) -> None:
         with tarfile.open(temporary, "w") as archive:
             archive.add(bundle / "images.npz", "dynmix_offline/images.npz")
             archive.add(bundle / "wheels", "dynmix_offline/wheels")
-            for name in ("train.py", "loop.py", "unpack.py"):
+            for name in ("train.py", "loop.py", "measure.py", "unpack.py"):
                 archive.add(HERE / name, f"dynmix_offline/{name}")
             archive.add(HERE.parents[1] / "dynmix_tf", "dynmix_offline/dynmix_tf", filter=source)
         size = temporary.stat().st_size / 1e6
