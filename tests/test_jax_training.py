@@ -39,12 +39,12 @@ network.set_weights([given[f"w{i}"] for i in range(len(network.weights))])
 model = ConsistencyModel(network, "jsd", 12.0)
 model.compile(CoupledSGD(0.02, l2=5e-4))
 views = tuple(given[f"view{i}"] for i in range(3))
-for _ in range(%d):
+for _ in range(STEPS):
     logs = model.train_on_batch(views, given["labels"], return_dict=True)
     print(json.dumps({name: float(value) for name, value in logs.items()}))
     model.reset_metrics()
 model.save(sys.argv[2])
-""" % STEPS
+""".replace("STEPS", str(STEPS))
 
 
 def run(code_or_path, *words, check=True):
