@@ -15,7 +15,7 @@ from dynmix_tf.corruptions.filters import truncate
 from dynmix_tf.corruptions.strengths import STRENGTHS
 from dynmix_tf.errors import InputError, unknown_name
 
-__all__ = ["GROUPS", "corrupt", "names", "strengths_for"]
+__all__ = ["GROUPS", "checked_integer", "corrupt", "image_stream", "names", "strengths_for"]
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -126,9 +126,9 @@ def corrupt(
         )
     if name not in _FUNCTIONS:
         raise unknown_name("corruption", name, names(extra=True))
-    severity = _checked_integer("severity", severity, 1, 5)
-    seed = _checked_integer("seed", seed, 0)
-    first_index = _checked_integer("first_index", first_index, 0)
+    severity = checked_integer("severity", severity, 1, 5)
+    seed = checked_integer("seed", seed, 0)
+    first_index = checked_integer("first_index", first_index, 0)
     strengths = strengths_for(images.shape, strengths)
     strength = STRENGTHS[strengths][name][severity - 1]
     batch = images.reshape(-1, *images.shape[-3:])
@@ -140,7 +140,7 @@ def corrupt(
     for start in range(0, len(batch), at_once):
         part = batch[start : start + at_once]
         index = first_index + start
-        streams = [_stream(key, index + i) for i in range(len(part))]
+        streams = [image_stream(key, index + i) for i in range(len(part))]
         result = _FUNCTIONS[name](part, streams, strength)
         if result.dtype != np.uint8:
             result = truncate(result)
@@ -165,7 +165,7 @@ def strengths_for(shape: Sequence[int], strengths: str = "auto") -> str:
     return strengths
 
 
-def _stream(key: NDArray[np.uint64], index: int) -> np.random.Generator:
+def image_stream(key: NDArray[np.uint64], index: int) -> np.random.Generator:
     """The stream of image `index`: its own 2**192 blocks of the counter under one key."""
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, index]))
 
@@ -192,7 +192,8 @@ def _checked_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return images
 
 
-def _checked_integer(name: str, value: int, smallest: int, largest: int | None = None) -> int:
+def checked_integer(name: str, value: int, smallest: int, largest: int | None = None) -> int:
+    """An argument that must be an integer in `smallest`..`largest`; InputError if it is not."""
     expected = f"an integer from {smallest} to {largest}" if largest else "a non-negative integer"
     try:
         number = operator.index(value)
