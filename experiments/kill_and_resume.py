@@ -4,8 +4,9 @@ python experiments/kill_and_resume.py --runs=10
 
 A whole run is timed first. Then each run is killed at a random point of that time, resumed with the
 same command and compared: weights and optimizer bit for bit, `metrics.jsonl` without its timing,
-the tables of errors byte for byte. One more run is killed ten times. Rows go to
-`experiments/results/kill_and_resume.csv` as they are measured; a difference ends it with status 1.
+the tables of errors byte for byte. One more run is killed again and again, up to ten times, until
+it ends before its moment comes. Rows go to `experiments/results/kill_and_resume.csv` as they are
+measured; a difference ends it with status 1.
 """
 
 import argparse
