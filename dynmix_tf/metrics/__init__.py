@@ -2,8 +2,10 @@
 
 from dynmix_tf.metrics.alexnet import (
     ALEXNET_CLEAN_ERROR,
+    ALEXNET_IMAGENET_3DCC,
     ALEXNET_IMAGENET_C,
     ALEXNET_IMAGENET_C_EXTRA,
+    ALEXNET_IMAGENET_P,
 )
 from dynmix_tf.metrics.calibration import rms_calibration_error
 from dynmix_tf.metrics.corruption_error import (
@@ -12,14 +14,20 @@ from dynmix_tf.metrics.corruption_error import (
     relative_mean_corruption_error,
     unnormalized_corruption_error,
 )
+from dynmix_tf.metrics.flips import flip_probability, mean_flip_rate, top5_distance
 
 __all__ = [
     "ALEXNET_CLEAN_ERROR",
+    "ALEXNET_IMAGENET_3DCC",
     "ALEXNET_IMAGENET_C",
     "ALEXNET_IMAGENET_C_EXTRA",
+    "ALEXNET_IMAGENET_P",
     "corruption_error",
+    "flip_probability",
     "mean_corruption_error",
+    "mean_flip_rate",
     "relative_mean_corruption_error",
     "rms_calibration_error",
+    "top5_distance",
     "unnormalized_corruption_error",
 ]
