@@ -21,6 +21,7 @@ setup(
     long_description=(here / "README.md").read_text(),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["dynmix_tf", "dynmix_tf.*"]),
+    package_data={"dynmix_tf.corruptions": ["frost/*"]},
     python_requires=">=3.11",
     install_requires=requirements(runtime),
     extras_require={"test": requirements(development)},

@@ -93,7 +93,7 @@ def finished(tmp_path_factory):
 
 def test_train_evaluates_and_reports(finished):
     rows = results.read(finished / "robustness.csv")
-    assert len(rows) == 1 + 14 * 5 and rows[0]["corruption"] == "clean"
+    assert len(rows) == 1 + 15 * 5 and rows[0]["corruption"] == "clean"
     assert {row["num_images"] for row in rows} == {9}
     for name in ("flags.txt", "final.keras", "export", "report.md", "error_by_corruption.png"):
         assert (finished / name).exists()

@@ -116,7 +116,7 @@ def test_a_run_trains_and_is_scored(finished, packed):
     assert json.loads((workdir / "config.json").read_text())["backend"] == "jax"
     with open(workdir / "robustness.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 71
+    assert len(rows) == 1 + 15 * 5
     images = data.load(str(packed))
     network = keras.saving.load_model(workdir / "final.keras", compile=False)
     wrong = np.argmax(network(images.test_images), axis=1) != images.test_labels

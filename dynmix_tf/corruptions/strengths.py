@@ -17,10 +17,12 @@ __all__ = [
     "Defocus",
     "Elastic",
     "Fog",
+    "Frost",
     "Glass",
     "Motion",
     "Saturate",
     "Snow",
+    "Spatter",
     "Zooms",
 ]
 
@@ -66,6 +68,14 @@ class Snow(NamedTuple):
     keep: float  # share of the image in the blend with its whitened self
 
 
+class Frost(NamedTuple):
+    """A photograph of frost over the image."""
+
+    keep: float  # factor on the image
+    frost: float  # factor on the photograph
+    reduction: int  # the photograph is this many times smaller than its file
+
+
 class Fog(NamedTuple):
     """A plasma fractal added to the image."""
 
@@ -79,6 +89,17 @@ class Elastic(NamedTuple):
     displacement: float  # factor on the smoothed field of U(-1, 1), pixels
     smoothing: float  # sigma of the field's Gaussian, pixels
     affine: float  # three points of the image are moved by U(-affine, affine), pixels
+
+
+class Spatter(NamedTuple):
+    """Drops of a liquid."""
+
+    mean: float  # of the normal noise that drops are made of, 0..1
+    spread: float  # its standard deviation
+    smoothing: float  # sigma of the noise's Gaussian, pixels
+    threshold: float  # smoothed noise below it is no drop
+    intensity: float  # of water: of its colour; of mud: sigma of the Gaussian over the drops
+    mud: bool  # else water
 
 
 class Saturate(NamedTuple):
@@ -121,6 +142,13 @@ _CIFAR: dict[str, Sequence[Any]] = {
         Snow(0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
         Snow(0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
     ),
+    "frost": (
+        Frost(1, 0.2, 5),
+        Frost(1, 0.3, 5),
+        Frost(0.9, 0.4, 5),
+        Frost(0.85, 0.4, 5),
+        Frost(0.75, 0.45, 5),
+    ),
     "fog": (Fog(0.2, 3), Fog(0.5, 3), Fog(0.75, 2.5), Fog(1, 2), Fog(1.5, 1.75)),
     "brightness": (0.05, 0.1, 0.15, 0.2, 0.3),  # added to the HSV value
     "contrast": (0.75, 0.5, 0.4, 0.3, 0.15),  # factor on the distance from the mean
@@ -135,6 +163,13 @@ _CIFAR: dict[str, Sequence[Any]] = {
     "jpeg_compression": (80, 65, 58, 50, 40),  # quality, 1..95
     "speckle_noise": (0.06, 0.1, 0.12, 0.16, 0.2),  # sigma of the factor on a value
     "gaussian_blur": (0.4, 0.6, 0.7, 0.8, 1),  # sigma, pixels
+    "spatter": (
+        Spatter(0.62, 0.1, 0.7, 0.7, 0.5, False),
+        Spatter(0.65, 0.1, 0.8, 0.7, 0.5, False),
+        Spatter(0.65, 0.3, 1, 0.69, 0.5, False),
+        Spatter(0.65, 0.1, 0.7, 0.69, 0.6, True),
+        Spatter(0.65, 0.1, 0.5, 0.68, 0.6, True),
+    ),
     "saturate": (
         Saturate(0.3, 0),
         Saturate(0.1, 0),
@@ -177,6 +212,13 @@ _IMAGENET: dict[str, Sequence[Any]] = {
         Snow(0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
         Snow(0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
     ),
+    "frost": (
+        Frost(1, 0.4, 1),
+        Frost(0.8, 0.6, 1),
+        Frost(0.7, 0.7, 1),
+        Frost(0.65, 0.7, 1),
+        Frost(0.6, 0.75, 1),
+    ),
     "fog": (Fog(1.5, 2), Fog(2, 2), Fog(2.5, 1.7), Fog(2.5, 1.5), Fog(3, 1.4)),
     "brightness": (0.1, 0.2, 0.3, 0.4, 0.5),
     "contrast": (0.4, 0.3, 0.2, 0.1, 0.05),
@@ -192,6 +234,13 @@ _IMAGENET: dict[str, Sequence[Any]] = {
     "jpeg_compression": (25, 18, 15, 10, 7),
     "speckle_noise": (0.15, 0.2, 0.35, 0.45, 0.6),
     "gaussian_blur": (1, 2, 3, 4, 6),
+    "spatter": (
+        Spatter(0.65, 0.3, 4, 0.69, 0.6, False),
+        Spatter(0.65, 0.3, 3, 0.68, 0.6, False),
+        Spatter(0.65, 0.3, 2, 0.68, 0.5, False),
+        Spatter(0.65, 0.3, 1, 0.65, 1.5, True),
+        Spatter(0.67, 0.4, 1, 0.65, 1.5, True),
+    ),
     "saturate": (
         Saturate(0.3, 0),
         Saturate(0.1, 0),

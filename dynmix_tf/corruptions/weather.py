@@ -1,17 +1,25 @@
-"""Weather: snow, fog and brightness."""
+"""Weather: snow, frost, fog and brightness."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dynmix_tf.corruptions.filters import apply_operator, streak, truncate, zoom_operator
-from dynmix_tf.corruptions.strengths import Fog, Snow
+from dynmix_tf.corruptions.strengths import Fog, Frost, Snow
 
-__all__ = ["brightness", "fog", "snow"]
+__all__ = ["brightness", "fog", "frost", "snow"]
+
+FROST = tuple(
+    Path(__file__).parent / "frost" / name
+    for name in ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
+)
+"""The photographs that the reference draws from; it ships a sixth, which it never takes."""
 
 
 def snow(
@@ -39,6 +47,49 @@ def snow(
     levels += flakes
     levels += flakes[:, ::-1, ::-1]
     return levels
+
+
+def frost(
+    images: NDArray[np.uint8], streams: Sequence[np.random.Generator], strength: Frost
+) -> NDArray[np.float32]:
+    """A weighted sum of the image and a random part of a random photograph of frost.
+
+    A photograph smaller than the image is enlarged (bilinear) until it just covers it; the
+    reference, made for 32 and 224 pixels, knows no such case.
+    """
+    _, h, w, _ = images.shape
+    levels = images * np.float32(strength.keep)
+    for image, stream in zip(levels, streams, strict=True):
+        image += np.float32(strength.frost) * _frost_part(stream, h, w, strength.reduction)
+    return levels
+
+
+def _frost_part(stream: np.random.Generator, h: int, w: int, reduction: int) -> NDArray[np.uint8]:
+    """A part (h, w, 3) of a photograph; the last places that fit are left out, as there."""
+    photo = frost_photo(int(stream.integers(len(FROST))), reduction)
+    height, width, _ = photo.shape
+    enlarge = max(1.0, h / height, w / width)
+    top = int(stream.integers(max(1, round(height * enlarge) - h)))
+    left = int(stream.integers(max(1, round(width * enlarge) - w)))
+    if enlarge == 1:
+        return photo[top : top + h, left : left + w]
+    bottom, right = min((top + h) / enlarge, height), min((left + w) / enlarge, width)
+    box = (left / enlarge, top / enlarge, right, bottom)
+    return np.asarray(Image.fromarray(photo).resize((w, h), Image.Resampling.BILINEAR, box))
+
+
+@lru_cache(maxsize=2 * len(FROST))
+def frost_photo(index: int, reduction: int) -> NDArray[np.uint8]:
+    """Photograph `index`, reduced by an odd factor, uint8 (height, width, 3), read once.
+
+    Every `reduction`-th pixel, which is what bilinear interpolation without a wider filter
+    amounts to: the middles of the new pixels lie on middles of old ones.
+    """
+    with Image.open(FROST[index]) as photo:
+        pixels = np.asarray(photo.convert("RGB"))
+    pixels = pixels[reduction // 2 :: reduction, reduction // 2 :: reduction].copy()
+    pixels.flags.writeable = False
+    return pixels
 
 
 def fog(

@@ -36,12 +36,7 @@ METHOD_NAMES = {
 }
 """How tables and pictures call a method; others are shown by the name they came with."""
 
-_GROUPS = {
-    **GROUPS,
-    # The published archives also hold frost, which `GROUPS` lacks while it is not generated.
-    "weather": ("snow", "frost", "fog", "brightness"),
-    "extra": tuple(ALEXNET_IMAGENET_C_EXTRA),
-}
+_GROUPS = {**GROUPS, "extra": tuple(ALEXNET_IMAGENET_C_EXTRA)}
 
 
 def grouped(names: Iterable[str]) -> dict[str, list[str]]:
