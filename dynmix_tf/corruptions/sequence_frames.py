@@ -16,11 +16,13 @@ from scipy import ndimage
 from dynmix_tf.corruptions import noise
 from dynmix_tf.corruptions.filters import apply_operator, streak, truncate, zoom_operator
 from dynmix_tf.corruptions.sequence_warps import Frames, Ramp, scale
-from dynmix_tf.corruptions.strengths import Motion, Snow
+from dynmix_tf.corruptions.spatter import water
+from dynmix_tf.corruptions.strengths import Motion, Snow, Spatter
 
 __all__ = [
     "NOISE_FRAMES",
     "Blurs",
+    "Flood",
     "Snowfall",
     "Streaks",
     "brightness",
@@ -29,11 +31,15 @@ __all__ = [
     "motion_blur",
     "shot_noise",
     "snow",
+    "spatter",
     "speckle_noise",
     "zoom_blur",
 ]
 
 NOISE_FRAMES = 31
+
+LAYERS_AT_ONCE = 2**18
+"""Pixels of water worked on together: enough to amortise calls, few enough for the memory."""
 
 
 class Streaks(NamedTuple):
@@ -58,6 +64,14 @@ class Snowfall(NamedTuple):
     def frames(self) -> int:
         """How many frames there are."""
         return self.angles.frames
+
+
+class Flood(NamedTuple):
+    """One layer of water that runs down."""
+
+    drops: Spatter  # as they are at the first frame
+    flow: tuple[float, ...]  # shares that go down -1, 0, 1, 2 pixels or 0, 1 with each frame
+    frames: int = 31
 
 
 class Blurs(NamedTuple):
@@ -150,6 +164,25 @@ def snow(image: NDArray[np.uint8], stream: np.random.Generator, fall: Snowfall) 
     for angle in fall.angles.values():
         falling = streak(flakes, strength.radius, strength.sigma, [angle])[0].astype(np.float32)
         yield truncate(levels + (falling + falling[::-1, ::-1]))
+
+
+def spatter(image: NDArray[np.uint8], stream: np.random.Generator, flood: Flood) -> Frames:
+    """The water of the corruption, one layer that runs down from frame to frame.
+
+    The layer meets its threshold before it runs, not after: what it leaves behind is thin.
+    """
+    drops = flood.drops
+    drawn = stream.standard_normal(image.shape[:2], dtype=np.float32).astype(np.float64)
+    layer = drops.mean + drops.spread * drawn
+    layer = ndimage.gaussian_filter(layer, drops.smoothing, mode="nearest", truncate=4)
+    layer[layer < drops.threshold] = 0
+    layers = np.empty((flood.frames, *layer.shape), np.uint8)
+    for i in range(flood.frames):
+        layers[i] = truncate(255 * layer)
+        layer = ndimage.convolve1d(layer, flood.flow, axis=0, mode="constant", origin=-1)
+    at_once = max(1, LAYERS_AT_ONCE // layer.size)
+    for start in range(0, flood.frames, at_once):
+        yield from truncate(water(image[None], layers[start : start + at_once], drops.intensity))
 
 
 def brightness(image: NDArray[np.uint8], stream: np.random.Generator, percent: Ramp) -> Frames:

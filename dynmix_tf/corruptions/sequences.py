@@ -17,9 +17,9 @@ from dynmix_tf.corruptions.generator import (
     image_stream,
     strengths_for,
 )
-from dynmix_tf.corruptions.sequence_frames import Blurs, Snowfall, Streaks
+from dynmix_tf.corruptions.sequence_frames import Blurs, Flood, Snowfall, Streaks
 from dynmix_tf.corruptions.sequence_warps import Frames, Ramp
-from dynmix_tf.corruptions.strengths import Motion, Snow
+from dynmix_tf.corruptions.strengths import Motion, Snow, Spatter
 from dynmix_tf.errors import InputError, unknown_name
 
 __all__ = ["num_frames", "sequence", "sequence_names", "sequence_step"]
@@ -36,7 +36,7 @@ _NAMES = (
     "tilt",
     "scale",
 )
-_EXTRA = ("speckle_noise", "gaussian_blur", "shear")
+_EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "shear")
 
 _NOISE = ("gaussian_noise", "shot_noise", "speckle_noise")
 _BEFORE_THE_CROP = ("zoom_blur", "translate", "rotate", "tilt", "scale", "shear")
@@ -55,6 +55,7 @@ _FUNCTIONS: dict[str, Callable[[NDArray[np.uint8], np.random.Generator, Any], Fr
     "scale": warps.scale,
     "speckle_noise": frames.speckle_noise,
     "gaussian_blur": frames.gaussian_blur,
+    "spatter": frames.spatter,
     "shear": warps.shear,
 }
 
@@ -72,6 +73,7 @@ _CIFAR: dict[str, Any] = {
     "scale": Ramp(70, 2),  # per cent
     "speckle_noise": (0.05, 0.07, 0.1),  # sigma of the factor on a value
     "gaussian_blur": Blurs(Ramp(0.3, 0.015), reach=7),
+    "spatter": Flood(Spatter(0.6, 0.265, 1.75, 0.7, 0.6, False), (0.2, 0.8)),
     "shear": Ramp(-15, 1),  # degrees
 }
 
@@ -88,6 +90,7 @@ _IMAGENET: dict[str, Any] = {
     "scale": Ramp(40, 2.5),
     "speckle_noise": (0.05, 0.1, 0.15),
     "gaussian_blur": Blurs(Ramp(0.25, 0.035), reach=6),
+    "spatter": Flood(Spatter(0.65, 0.27, 3.7, 0.69, 0.6, False), (0.05, 0.1, 0.15, 0.7)),
     "shear": Ramp(-15, 1),
 }
 
@@ -95,10 +98,11 @@ _TABLES = {"cifar": _CIFAR, "imagenet": _IMAGENET}
 
 
 def sequence_names(extra: bool = False) -> tuple[str, ...]:
-    """The perturbations that `sequence` knows, in the benchmark's order.
+    """The benchmark's ten perturbations, in its order.
 
     Args:
-        extra: Also the validation sequences.
+        extra: Also its four validation sequences: speckle_noise, gaussian_blur, spatter and
+            shear.
 
     Example:
         >>> sequence_names()[-4:]

@@ -21,12 +21,13 @@ from dynmix_tf.corruptions import (
     sequence_names,
     sequence_step,
     sequences,
+    spatter,
 )
 from dynmix_tf.errors import InputError
 
 TABLES = ("cifar", "imagenet")
 NOISE = ("gaussian_noise", "shot_noise", "speckle_noise")
-RANDOM = (*NOISE, "snow")
+RANDOM = (*NOISE, "snow", "spatter")
 ALL = sequence_names(extra=True)
 
 
@@ -71,6 +72,7 @@ def test_names_are_the_benchmarks():
         "scale",
     )
     assert ALL[:10] == sequence_names()
+    assert ALL[10:] == ("speckle_noise", "gaussian_blur", "spatter", "shear")
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -261,6 +263,31 @@ def test_snow_is_its_definition(table, zoom, radius, sigma):
         flakes = filters.streak(layer, radius, sigma, [i * 4 - 150])[0] / 255
         assert_almost_everywhere(frame, cut(x + flakes + np.rot90(flakes, k=2)), share=0.01)
     assert i == 30
+
+
+@pytest.mark.parametrize(
+    ("table", "mean", "spread", "sigma", "threshold", "kernel"),
+    [
+        ("cifar", 0.6, 0.265, 1.75, 0.7, [0.2, 0.8]),
+        ("imagenet", 0.65, 0.27, 3.7, 0.69, [0.05, 0.1, 0.15, 0.7]),
+    ],
+)
+def test_spatters_layer_runs_down_its_columns(table, mean, spread, sigma, threshold, kernel):
+    video = sequence_frames.spatter(
+        WIDE, np.random.default_rng(2), sequences._TABLES[table]["spatter"]
+    )
+    layer = np.random.default_rng(2).standard_normal((48, 64), dtype=np.float32).astype(float)
+    layer = skimage.filters.gaussian(layer * spread + mean, sigma=sigma)
+    layer[layer < threshold] = 0
+    wet = []
+    for frame in video:
+        wet.append(layer[:12].mean())
+        expected = spatter.water(WIDE[None], cut(layer)[None], 0.6)[0]
+        np.testing.assert_array_equal(frame, cut(expected / 255))
+        layer = np.stack([np.convolve(column, kernel, mode="same") for column in layer.T], axis=1)
+    assert len(wet) == 31
+    assert wet[0] > 0.01
+    assert wet[30] < 0.1 * wet[0]  # it has run down from there
 
 
 # --- geometry ---
