@@ -188,9 +188,10 @@ def test_the_difference_from_the_clean_image_rises_with_severity(name, table):
 
     glass_blur: fewer passes (imagenet 2 and 4) or a smaller sigma (cifar 4) than one severity
     below; motion_blur (cifar 3 to 4): only a longer tail of weights below 1e-3; snow (imagenet
-    3): a higher threshold; frost (4): as much of it as in 3, on less of the image; fog (imagenet 3, 4): nearly equal amplitudes; elastic_transform: the
-    affine part shrinks; spatter: mud from 4 on instead of water; saturate: from 3 on it adds
-    saturation instead of taking it.
+    3): a higher threshold; frost (4): as much of it as in 3, on less of the image; fog
+    (imagenet 3, 4): nearly equal amplitudes; elastic_transform: the affine part shrinks;
+    spatter: mud from 4 on instead of water; saturate: from 3 on it adds saturation instead of
+    taking it.
     """
     images = PHOTOS_32 if table == "cifar" else PHOTOS_224
     change = [
