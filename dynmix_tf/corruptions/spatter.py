@@ -40,7 +40,9 @@ def spatter(
     if strength.mud:
         return mud(images, liquid > strength.threshold, strength.intensity)
     liquid[liquid < strength.threshold] = 0
-    return water(images, np.minimum(255 * liquid, 255).astype(np.uint8), strength.intensity)
+    # The reference's cast to 8 bits wraps around: the rare drop above 1 has a dark middle.
+    height = (255 * liquid).astype(np.int32).astype(np.uint8)
+    return water(images, height, strength.intensity)
 
 
 def water(

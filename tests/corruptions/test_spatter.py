@@ -93,7 +93,7 @@ def direct_spatter(image: np.ndarray, noise: np.ndarray, strength: Spatter) -> n
         cover[cover < 0.8] = 0
         x = x * (1 - cover) + cover * np.array([63, 42, 20]) / 255
     else:
-        liquid = (np.minimum(layer, 1) * 255).astype(np.uint8)
+        liquid = ((layer * 255).astype(int) % 256).astype(np.uint8)  # 256 wraps to 0
         distance = direct_chamfer(direct_canny(liquid, 50, 150), 20)
         distance = windows(distance, "reflect").mean(axis=(2, 3)) + 1e-6
         distance = direct_equalise(distance.astype(np.uint8)).astype(int)
@@ -151,6 +151,17 @@ def test_equalise_spreads_the_levels():
     noise = np.random.default_rng(0).integers(0, 21, (2, 30, 31)).astype(np.uint8)
     for image, result in zip(noise, spatter.equalise(noise), strict=True):
         np.testing.assert_array_equal(result, direct_equalise(image))
+
+
+def test_drops_above_1_wrap_around(photo_crops):
+    """As in the reference, whose cast to 8 bits knows no limit."""
+    images, strength = photo_crops(32, 4), Spatter(0.95, 0.3, 1, 0.69, 0.5, False)
+    streams = [np.random.default_rng(seed) for seed in range(4)]
+    result = filters.truncate(spatter.spatter(images, streams, strength))
+    for i, image in enumerate(images):
+        noise = np.random.default_rng(i).standard_normal(image.shape[:2], dtype=np.float32)
+        off = np.abs(result[i].astype(int) - direct_spatter(image, noise, strength))
+        assert off.max() <= 1 and np.mean(off > 0) < 0.002
 
 
 def test_without_liquid_an_image_stays_as_it_is(photo_crops):
