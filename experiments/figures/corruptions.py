@@ -35,7 +35,7 @@ def main() -> None:
     print(f"{2 * len(FIGURES)} files in {arguments.output_dir}", file=sys.stderr)
 
 
-def all_corruptions(stem: Path, side: int = 224, dpi: int = 150) -> None:
+def all_corruptions(stem: Path, side: int = 224, dpi: int = 100) -> None:
     """A row for each corruption: the photograph, then severities 1 to 5."""
     image = page.photo("chelsea", side)
     names = corruptions.names(extra=True)
@@ -50,12 +50,12 @@ def all_corruptions(stem: Path, side: int = 224, dpi: int = 150) -> None:
     strips(stem, dpi, title, note, heads, list(names), rows)
 
 
-def at_32_px(stem: Path, dpi: int = 150) -> None:
+def at_32_px(stem: Path, dpi: int = 100) -> None:
     """The same of a small image."""
     all_corruptions(stem, 32, dpi)
 
 
-def sequences(stem: Path, side: int = 224, dpi: int = 150) -> None:
+def sequences(stem: Path, side: int = 224, dpi: int = 100) -> None:
     """A row for each perturbation of the benchmark: frames from its first to its last."""
     image = page.photo("astronaut", side)
     names = corruptions.sequence_names()
