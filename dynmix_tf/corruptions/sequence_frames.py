@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dynmix_tf.corruptions import noise
-from dynmix_tf.corruptions.filters import apply_operator, streak, truncate, zoom_operator
+from dynmix_tf.corruptions.filters import streak, truncate
 from dynmix_tf.corruptions.sequence_warps import Frames, Ramp, scale
 from dynmix_tf.corruptions.spatter import water
 from dynmix_tf.corruptions.strengths import Motion, Snow, Spatter
+from dynmix_tf.corruptions.weather import flakes_from, whitened
 
 __all__ = [
     "NOISE_FRAMES",
@@ -152,15 +153,8 @@ def snow(image: NDArray[np.uint8], stream: np.random.Generator, fall: Snowfall) 
     h, w, _ = image.shape
     strength = fall.snow
     drawn = stream.standard_normal((1, h, w, 1), dtype=np.float32)
-    layer = np.float32(strength.mean) + np.float32(strength.spread) * drawn
-    layer = apply_operator(zoom_operator(h, w, (strength.zoom,)), layer)
-    layer[layer < strength.threshold] = 0
-    flakes = truncate(255 * layer)
-
-    levels = image.astype(np.float32)
-    grey = 0.299 * levels[..., 0] + 0.587 * levels[..., 1] + 0.114 * levels[..., 2]
-    white = np.maximum(levels, 1.5 * grey[..., None] + 127.5)
-    levels = np.float32(strength.keep) * levels + np.float32(1 - strength.keep) * white
+    flakes = flakes_from(drawn, strength)
+    levels = whitened(image, strength.keep)
     for angle in fall.angles.values():
         falling = streak(flakes, strength.radius, strength.sigma, [angle])[0].astype(np.float32)
         yield truncate(levels + (falling + falling[::-1, ::-1]))

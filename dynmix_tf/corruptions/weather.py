@@ -32,20 +32,30 @@ def snow(
     _, h, w, _ = images.shape
     noise = np.stack([s.standard_normal((h, w, 1), dtype=np.float32) for s in streams])
     angles = [stream.uniform(-135, -45) for stream in streams]
-    noise = np.float32(strength.mean) + np.float32(strength.spread) * noise
-    flakes = apply_operator(zoom_operator(h, w, (strength.zoom,)), noise)
-    flakes[flakes < strength.threshold] = 0
-    flakes = truncate(255 * flakes)
+    flakes = flakes_from(noise, strength)
     flakes = streak(flakes, strength.radius, strength.sigma, angles).astype(np.float32)
-
-    levels = images.astype(np.float32)
-    red, green, blue = levels[..., 0], levels[..., 1], levels[..., 2]
-    grey = 0.299 * red + 0.587 * green + 0.114 * blue
-    white = np.maximum(levels, 1.5 * grey[..., None] + 127.5)
-    levels *= np.float32(strength.keep)
-    levels += np.float32(1 - strength.keep) * white
+    levels = whitened(images, strength.keep)
     levels += flakes
     levels += flakes[:, ::-1, ::-1]
+    return levels
+
+
+def flakes_from(noise: NDArray[np.float32], strength: Snow) -> NDArray[np.uint8]:
+    """Flakes that do not fall yet, from standard normal noise; both (n, h, w, 1)."""
+    _, h, w, _ = noise.shape
+    layer = np.float32(strength.mean) + np.float32(strength.spread) * noise
+    layer = apply_operator(zoom_operator(h, w, (strength.zoom,)), layer)
+    layer[layer < strength.threshold] = 0
+    return truncate(255 * layer)
+
+
+def whitened(images: NDArray[np.uint8], keep: float) -> NDArray[np.float32]:
+    """A share `keep` of images (..., 3), the rest of them as bright as under snow."""
+    levels = images.astype(np.float32)
+    grey = 0.299 * levels[..., 0] + 0.587 * levels[..., 1] + 0.114 * levels[..., 2]
+    white = np.maximum(levels, 1.5 * grey[..., None] + 127.5)
+    levels *= np.float32(keep)
+    levels += np.float32(1 - keep) * white
     return levels
 
 
