@@ -196,8 +196,9 @@ class _Progress:
     def __init__(self, outputs: Sequence[Output], count: int) -> None:
         self._count = count
         self._bars: dict[Product, tqdm] = {}
+        self._terminal = os.isatty(2)
         done = sum(output.images_done() for output in outputs)
-        self._all = self._bar("all", count * len(outputs), done)
+        self._all = self._bar("all", count * len(outputs), done, shown=True)
 
     def __enter__(self) -> _Progress:
         return self
@@ -210,17 +211,25 @@ class _Progress:
         """Counts images that came, once more, through a product."""
         done = output.images_done()
         if output.product not in self._bars:
-            bar = self._bar(output.product.name, self._count, done - images)
+            name = output.product.name
+            bar = self._bar(name, self._count, done - images, shown=self._terminal)
             self._bars[output.product] = bar
         self._bars[output.product].update(images)
         self._all.update(images)
         if done == self._count:
             self._bars.pop(output.product).close()
 
-    def _bar(self, label: str, total: int, done: int) -> tqdm:
-        often = 0.5 if os.isatty(2) else 10
+    def _bar(self, label: str, total: int, done: int, shown: bool) -> tqdm:
+        # a file of messages takes one bar only: it cannot go up a line
         return tqdm(
-            desc=label, total=total, initial=done, unit=" images", delay=2, mininterval=often
+            desc=label,
+            total=total,
+            initial=done,
+            unit=" images",
+            delay=2,
+            mininterval=0.5 if self._terminal else 10,
+            leave=label == "all",
+            disable=not shown,
         )
 
 
@@ -273,7 +282,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _summary(folder: Path, manifest: dict[str, Any]) -> str:
-    files = [name for name in manifest["files"] if name != _LABELS]
+    files = len([name for name in manifest["files"] if name != _LABELS])
+    kind = "corruption" if manifest["settings"]["benchmark"] == "c" else "sequence"
     size = _size(sum(record["bytes"] for record in manifest["files"].values()))
-    count = manifest["source"]["images"]
-    return f"{folder} is complete: {len(files)} corruptions of {count:,} images, {size}"
+    return (
+        f"{folder} is complete: {files} {kind}{'' if files == 1 else 's'} of "
+        f"{manifest['source']['images']:,} images, {size}"
+    )
