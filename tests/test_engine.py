@@ -229,7 +229,7 @@ def test_the_record_tells_with_what_a_run_was_continued(photos, tmp_path, monkey
     started = json.loads((workdir / "config.json").read_text())
     assert "continued" not in started and started["commit"]
     assert started["xla"] is False
-    monkeypatch.setattr(engine, "__version__", "9.9.9")
+    monkeypatch.setattr(runs, "__version__", "9.9.9")
     run(photos, workdir)
     record = json.loads((workdir / "config.json").read_text())
     (again,) = record.pop("continued")
