@@ -1,0 +1,174 @@
+"""CIFAR-10-C and CIFAR-100-C as they are released: one array for each corruption."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from dynmix_tf import corruptions
+from dynmix_tf.benchmarks.cifar_c_md5 import MD5
+from dynmix_tf.data import ImageFiles
+from dynmix_tf.errors import InputError, unknown_name
+
+__all__ = ["CifarCBenchmark", "find_cifar_c", "verify_cifar_c"]
+
+FOLDERS = {"cifar10_c": "CIFAR-10-C", "cifar100_c": "CIFAR-100-C"}
+"""The names of the benchmarks, and of the folders in their archives."""
+
+_SEVERITIES = 5
+
+
+class CifarCBenchmark:
+    """The corrupted test images in a folder of `.npy` files, read as they are needed.
+
+    `<corruption>.npy` is uint8 `(5 * N, H, W, 3)`, severity s in the rows from (s - 1) * N, and
+    `labels.npy` has the class of every row: the released CIFAR-10-C and CIFAR-100-C, and what
+    `python -m dynmix_tf.corrupt` writes. The files are mapped, not loaded.
+
+    Args:
+        folder: The folder.
+        images: The clean test images, uint8 `(M, H, W, 3)`, in the order of the files' rows; M may
+            be smaller than N: then the first M of each severity count.
+        labels: Their classes, integers `(M,)`; they must be those of `labels.npy`.
+        dataset: Name for the results.
+        names: Corruptions; None is the fifteen of the benchmark.
+        severities: Of 1..5.
+        name: "cifar10_c" or "cifar100_c", for the results.
+        num_classes: Of the model; None is one more than the largest label.
+
+    Attributes:
+        conditions: `(corruption, severity)` pairs, `("clean", 0)` first.
+
+    Raises:
+        InputError: A file is missing, short, of other images or not readable; labels differ; an
+            unknown corruption or severity.
+
+    Example:
+        >>> benchmark = CifarCBenchmark("CIFAR-10-C", images, labels, "cifar10", names=["fog"])
+        >>> batch, truth = next(benchmark.batches("fog", 3, batch_size=64))
+
+    Source: https://zenodo.org/records/2535967 and https://zenodo.org/records/3555552.
+    """
+
+    strengths = "cifar"
+    seed = 0  # of the results' rows: that of the released files is not known
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        images: np.ndarray | ImageFiles,
+        labels: np.ndarray,
+        dataset: str = "",
+        names: Sequence[str] | None = None,
+        severities: Sequence[int] = (1, 2, 3, 4, 5),
+        name: str = "cifar10_c",
+        num_classes: int | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.images, self.labels = np.asarray(images), np.asarray(labels)
+        self.dataset, self.name = dataset, name
+        self.num_classes = num_classes or int(self.labels.max()) + 1
+        chosen = corruptions.names() if names is None else tuple(dict.fromkeys(names))
+        for corruption in chosen:
+            if corruption not in corruptions.names(extra=True):
+                raise unknown_name("corruption", corruption, corruptions.names(extra=True))
+        if not set(severities) <= {1, 2, 3, 4, 5}:
+            raise InputError(f"severities are 1 to 5. Received: {tuple(severities)}")
+        if missing := [c for c in chosen if not (self.folder / f"{c}.npy").is_file()]:
+            raise InputError(
+                f"{self.folder} lacks {', '.join(f'{c}.npy' for c in missing)}; unpack the whole "
+                "archive, or name the corruptions to use"
+            )
+        rows = self._labels()
+        self._rows = len(rows) // _SEVERITIES
+        self._files = {corruption: self._mapped(corruption, len(rows)) for corruption in chosen}
+        pairs = [(corruption, severity) for corruption in chosen for severity in severities]
+        self.conditions: list[tuple[str, int]] = [("clean", 0), *pairs]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batches(
+        self, corruption: str, severity: int, batch_size: int = 256
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """uint8 images and their labels under one condition, in order, each exactly once."""
+        start = (severity - 1) * self._rows
+        rows = self.images if corruption == "clean" else self._files[corruption][start:]
+        for first in range(0, len(self), batch_size):
+            last = min(first + batch_size, len(self))
+            yield np.array(rows[first:last]), self.labels[first:last]
+
+    def _labels(self) -> np.ndarray:
+        rows = _read(self.folder / "labels.npy")
+        count = len(self.labels)
+        if rows.ndim != 1 or len(rows) % _SEVERITIES or len(rows) < _SEVERITIES * count:
+            raise InputError(
+                f"{self.folder / 'labels.npy'} must hold five classes for each of the {count} test "
+                f"images. Received: {rows.dtype} {rows.shape}"
+            )
+        severities: np.ndarray = np.reshape(rows, (_SEVERITIES, -1))[:, :count]
+        if (severities != self.labels).any():
+            raise InputError(
+                f"the classes in {self.folder / 'labels.npy'} are not those of the test images of "
+                f"{self.dataset or 'the data set'}; corrupted and clean images must be in one order"
+            )
+        return rows
+
+    def _mapped(self, corruption: str, rows: int) -> np.ndarray:
+        path = self.folder / f"{corruption}.npy"
+        images, shape = _read(path), (rows, *self.images.shape[1:])
+        if images.dtype != np.uint8 or images.shape != shape:
+            raise InputError(
+                f"{path} must be uint8 {shape}. Received: {images.dtype} {images.shape}"
+            )
+        return images
+
+
+def find_cifar_c(name: str, data_dir: str | os.PathLike[str]) -> Path:
+    """The folder of a benchmark: `data_dir` itself, or the one in it with the archive's name.
+
+    Raises:
+        InputError: Neither holds `labels.npy`.
+
+    Example:
+        >>> find_cifar_c("cifar10_c", "data")
+        PosixPath('data/CIFAR-10-C')
+    """
+    for folder in (Path(data_dir), Path(data_dir) / FOLDERS[name]):
+        if (folder / "labels.npy").is_file():
+            return folder
+    raise InputError(
+        f"no {name} in '{data_dir}': expected labels.npy and <corruption>.npy there or in "
+        f"{FOLDERS[name]}/, as {FOLDERS[name]}.tar unpacks"
+    )
+
+
+def verify_cifar_c(name: str, folder: Path, names: Sequence[str]) -> None:
+    """Compares the files of some corruptions, and the labels, with the md5 of the released ones.
+
+    Raises:
+        InputError: One is missing or differs.
+    """
+    for stem in tqdm(["labels", *names], desc=f"md5 of {name}", unit=" files"):
+        path = folder / f"{stem}.npy"
+        if not path.is_file():
+            raise InputError(f"{folder} lacks {path.name}; unpack the whole archive")
+        with path.open("rb") as file:
+            md5 = hashlib.file_digest(file, "md5").hexdigest()
+        if md5 != MD5[name][stem]:
+            raise InputError(
+                f"{path} is damaged or not the released file: its md5 is {md5}, expected "
+                f"{MD5[name][stem]}"
+            )
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path} is missing or damaged: {error}") from None

@@ -1,0 +1,169 @@
+"""The reader of CIFAR-10-C's layout, on folders that `corrupt` writes from real photographs."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dynmix_tf import GeneratedBenchmark, corruptions, data, models, results
+from dynmix_tf.benchmark_files.settings import Settings
+from dynmix_tf.benchmark_files.writing import write_benchmark
+from dynmix_tf.benchmarks import CifarCBenchmark, cifar_c, find_cifar_c, verify_cifar_c
+from dynmix_tf.errors import InputError
+
+NAMES = ("fog", "jpeg_compression")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    path = tmp_path_factory.mktemp("photos") / "photos.npz"
+    whole = data.load("photos", num_train=18, num_test=27)
+    data.write_packed(path, whole)
+    return path, whole
+
+
+@pytest.fixture(scope="module")
+def written(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark") / "CIFAR-10-C"
+    write_benchmark(Settings(dataset=str(photos[0]), corruptions=NAMES), folder, workers=1)
+    return folder
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    return shutil.copytree(written, tmp_path / "copy")
+
+
+def benchmark(folder, photos, **options):
+    whole = photos[1]
+    return CifarCBenchmark(
+        folder, whole.test_images, whole.test_labels, "photos", **{"names": NAMES, **options}
+    )
+
+
+@pytest.mark.parametrize("batch_size", [4, 27, 100])
+def test_batches_are_the_generated_ones(written, photos, batch_size):
+    read = benchmark(written, photos)
+    made = GeneratedBenchmark(photos[1].test_images, photos[1].test_labels, names=NAMES)
+    assert read.conditions == made.conditions and len(read) == 27
+    for condition in read.conditions:
+        pairs = zip(
+            read.batches(*condition, batch_size), made.batches(*condition, batch_size), strict=True
+        )
+        for (images, labels), (wanted, truth) in pairs:
+            assert images.dtype == np.uint8 and not isinstance(images, np.memmap)
+            np.testing.assert_array_equal(images, wanted)
+            np.testing.assert_array_equal(labels, truth)
+
+
+def test_the_first_images_of_each_severity(written, photos):
+    whole = photos[1]
+    part = CifarCBenchmark(written, whole.test_images[:5], whole.test_labels[:5], names=["fog"])
+    ((images, labels),) = part.batches("fog", 4)
+    wanted = corruptions.corrupt(whole.test_images[:5], "fog", 4)
+    np.testing.assert_array_equal(images, wanted)
+    np.testing.assert_array_equal(labels, whole.test_labels[:5])
+
+
+def test_the_files_are_mapped_not_loaded(written, photos):
+    files = benchmark(written, photos)._files
+    assert set(files) == set(NAMES) and all(isinstance(f, np.memmap) for f in files.values())
+
+
+def test_the_folder_and_the_one_around_it(written, tmp_path):
+    assert find_cifar_c("cifar10_c", written) == find_cifar_c("cifar10_c", written.parent)
+    with pytest.raises(InputError, match=r"no cifar100_c in .*CIFAR-100-C\.tar"):
+        find_cifar_c("cifar100_c", tmp_path)
+
+
+def cut(folder):
+    with (folder / "fog.npy").open("r+b") as file:
+        file.truncate(5000)
+
+
+def shorten(folder):
+    np.save(folder / "fog.npy", np.load(folder / "fog.npy")[:100])
+
+
+def other_labels(folder):
+    np.save(folder / "labels.npy", np.load(folder / "labels.npy")[::-1])
+
+
+def pickled(folder):
+    np.save(folder / "fog.npy", np.array([{}]), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "options", "told"),
+    [
+        (cut, {}, r"fog\.npy is missing or damaged"),
+        (pickled, {}, r"fog\.npy is missing or damaged"),
+        (shorten, {}, r"fog\.npy must be uint8 \(135, 32, 32, 3\)\. Received: uint8 \(100,"),
+        (other_labels, {}, "are not those of the test images of photos"),
+        (lambda folder: (folder / "labels.npy").unlink(), {}, r"labels\.npy is missing"),
+        (lambda folder: None, {"names": None}, r"lacks gaussian_noise\.npy, shot_noise\.npy"),
+        (lambda folder: None, {"names": ["fogg"]}, "did you mean 'fog'"),
+        (lambda folder: None, {"severities": (0, 1)}, "severities are 1 to 5"),
+    ],
+)
+def test_what_does_not_fit_is_named(folder, photos, damage, options, told):
+    damage(folder)
+    with pytest.raises(InputError, match=told):
+        benchmark(folder, photos, **options)
+
+
+def test_md5_of_the_released_files(folder, monkeypatch):
+    assert {len(table) for table in cifar_c.MD5.values()} == {20}
+    assert set(cifar_c.MD5["cifar10_c"]) == {"labels", *corruptions.names(extra=True)}
+    with pytest.raises(InputError, match=r"labels\.npy is damaged or not the released file"):
+        verify_cifar_c("cifar10_c", folder, NAMES)
+    sums = {path.stem: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.glob("*.npy")}
+    monkeypatch.setitem(cifar_c.MD5, "cifar10_c", sums)
+    verify_cifar_c("cifar10_c", folder, NAMES)
+    cut(folder)
+    with pytest.raises(InputError, match=r"fog\.npy is damaged .* expected " + sums["fog"]):
+        verify_cifar_c("cifar10_c", folder, NAMES)
+
+
+def evaluate(*words):
+    command = [sys.executable, "-m", "dynmix_tf.evaluate", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_command_scores_files_as_it_scores_generated_images(written, photos, tmp_path):
+    network = models.build("small_cnn", (32, 32, 3), photos[1].num_classes, seed=0)
+    network.save(tmp_path / "net.keras")
+    common = (f"--model={tmp_path / 'net.keras'}", f"--dataset={photos[0]}",
+              f"--corruptions={','.join(NAMES)}")  # fmt: skip
+    rows = {}
+    for name, more in (
+        ("generated", ()),
+        ("cifar10_c", ("--benchmark=cifar10_c", f"--data_dir={written.parent}")),
+    ):
+        done = evaluate(*common, *more, f"--output_dir={tmp_path / name}")
+        assert done.returncode == 0, done.stderr
+        rows[name] = results.read(tmp_path / name / "robustness.csv")
+        assert {row["benchmark"] for row in rows[name]} == {name}
+    for one, two in zip(*rows.values(), strict=True):
+        for field in ("corruption", "severity", "error", "rms_calibration_error"):
+            assert one[field] == two[field]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--benchmark=cifar10-c",), "did you mean 'cifar10_c'"),
+        (("--benchmark=cifar10_c",), "--data_dir is missing: where cifar10_c lies"),
+        (
+            ("--benchmark=cifar10_c", "--data_dir=x", "--strengths=cifar"),
+            "--strengths does nothing",
+        ),
+        (("--verify",), "--verify does nothing with --benchmark=generated"),
+    ],
+)
+def test_mistakes_of_the_command_are_one_line(words, told):
+    done = evaluate("--model=m.keras", "--output_dir=o", *words)
+    assert done.returncode == 2 and told in done.stderr and len(done.stderr.splitlines()) == 1
