@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dynmix_tf import corruptions
 from dynmix_tf.benchmarks.cifar_c_md5 import MD5
+from dynmix_tf.benchmarks.conditions import checked_conditions
 from dynmix_tf.data import ImageFiles
-from dynmix_tf.errors import InputError, unknown_name
+from dynmix_tf.errors import InputError
 
 __all__ = ["CifarCBenchmark", "find_cifar_c", "verify_cifar_c"]
 
@@ -73,12 +73,7 @@ class CifarCBenchmark:
         self.images, self.labels = np.asarray(images), np.asarray(labels)
         self.dataset, self.name = dataset, name
         self.num_classes = num_classes or int(self.labels.max()) + 1
-        chosen = corruptions.names() if names is None else tuple(dict.fromkeys(names))
-        for corruption in chosen:
-            if corruption not in corruptions.names(extra=True):
-                raise unknown_name("corruption", corruption, corruptions.names(extra=True))
-        if not set(severities) <= {1, 2, 3, 4, 5}:
-            raise InputError(f"severities are 1 to 5. Received: {tuple(severities)}")
+        chosen, self.conditions = checked_conditions(names, severities)
         if missing := [c for c in chosen if not (self.folder / f"{c}.npy").is_file()]:
             raise InputError(
                 f"{self.folder} lacks {', '.join(f'{c}.npy' for c in missing)}; unpack the whole "
@@ -87,8 +82,6 @@ class CifarCBenchmark:
         rows = self._labels()
         self._rows = len(rows) // _SEVERITIES
         self._files = {corruption: self._mapped(corruption, len(rows)) for corruption in chosen}
-        pairs = [(corruption, severity) for corruption in chosen for severity in severities]
-        self.conditions: list[tuple[str, int]] = [("clean", 0), *pairs]
 
     def __len__(self) -> int:
         return len(self.images)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dynmix_tf import corruptions
+from dynmix_tf.benchmarks.conditions import checked_conditions
 from dynmix_tf.data import ImageFiles
-from dynmix_tf.errors import InputError, unknown_name
+from dynmix_tf.errors import InputError
 
 __all__ = ["GeneratedBenchmark"]
 
@@ -69,20 +70,13 @@ class GeneratedBenchmark:
                 f"a benchmark needs one label for each image. Received: {len(images)} images, "
                 f"{len(labels)} labels"
             )
-        chosen = corruptions.names() if names is None else tuple(dict.fromkeys(names))
-        for name in chosen:
-            if name not in corruptions.names(extra=True):
-                raise unknown_name("corruption", name, corruptions.names(extra=True))
-        if not set(severities) <= {1, 2, 3, 4, 5}:
-            raise InputError(f"severities are 1 to 5. Received: {tuple(severities)}")
+        _, self.conditions = checked_conditions(names, severities)
         self.images = images
         self.labels = labels
         self.dataset = dataset
         self.seed = seed
         self.strengths = corruptions.strengths_for(images.shape, strengths)
         self.num_classes = num_classes or int(labels.max()) + 1
-        pairs = [(name, severity) for name in chosen for severity in severities]
-        self.conditions: list[tuple[str, int]] = [("clean", 0), *pairs]
 
     def __len__(self) -> int:
         return len(self.images)
