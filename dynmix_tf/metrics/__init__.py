@@ -7,7 +7,7 @@ from dynmix_tf.metrics.alexnet import (
     ALEXNET_IMAGENET_C_EXTRA,
     ALEXNET_IMAGENET_P,
 )
-from dynmix_tf.metrics.calibration import rms_calibration_error
+from dynmix_tf.metrics.calibration import expected_calibration_error, rms_calibration_error
 from dynmix_tf.metrics.corruption_error import (
     corruption_error,
     mean_corruption_error,
@@ -15,6 +15,7 @@ from dynmix_tf.metrics.corruption_error import (
     unnormalized_corruption_error,
 )
 from dynmix_tf.metrics.flips import flip_probability, mean_flip_rate, top5_distance
+from dynmix_tf.metrics.likelihood import brier_score, negative_log_likelihood
 
 __all__ = [
     "ALEXNET_CLEAN_ERROR",
@@ -22,10 +23,13 @@ __all__ = [
     "ALEXNET_IMAGENET_C",
     "ALEXNET_IMAGENET_C_EXTRA",
     "ALEXNET_IMAGENET_P",
+    "brier_score",
     "corruption_error",
+    "expected_calibration_error",
     "flip_probability",
     "mean_corruption_error",
     "mean_flip_rate",
+    "negative_log_likelihood",
     "relative_mean_corruption_error",
     "rms_calibration_error",
     "top5_distance",

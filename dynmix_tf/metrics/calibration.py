@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from dynmix_tf.errors import InputError
 
-__all__ = ["rms_calibration_error"]
+__all__ = ["expected_calibration_error", "rms_calibration_error"]
 
 # A softmax in half precision may add up to a little more than one.
 _ROUNDING = 1e-3
@@ -40,6 +40,53 @@ def rms_calibration_error(confidences: ArrayLike, correct: ArrayLike, bin_size: 
         >>> rms_calibration_error([0.75, 0.75, 0.75, 0.75], [True, True, False, False])
         0.25
     """
+    confidence, right = _checked(confidences, correct)
+    if bin_size < 1:
+        raise InputError(f"`bin_size` must be at least 1. Received: bin_size={bin_size}")
+
+    order = np.argsort(confidence, kind="stable")
+    count = confidence.size
+    starts: np.ndarray = np.arange(max(count // bin_size, 1)) * bin_size
+    sizes = np.diff(starts, append=count)
+    gaps = np.add.reduceat((confidence - right)[order], starts) / sizes
+    return float(np.sqrt(np.sum(sizes / count * gaps**2)))
+
+
+def expected_calibration_error(
+    confidences: ArrayLike, correct: ArrayLike, num_bins: int = 15
+) -> float:
+    """ECE: the mean distance of confidence from accuracy over bins of equal width.
+
+    `sum_b n_b / N * |mean confidence_b - accuracy_b|` over `num_bins` bins (low, high] of 0..1,
+    the first with its lower end.
+
+    Args:
+        confidences: Shape (N,), the largest softmax probability per example, 0..1.
+        correct: Shape (N,), bool or 0 / 1: whether the predicted class was right.
+        num_bins: At least 1.
+
+    Returns:
+        The error, 0..1.
+
+    Raises:
+        InputError: As `rms_calibration_error`; `num_bins` below 1.
+
+    Example:
+        >>> expected_calibration_error([0.75, 0.75, 0.75, 0.75], [True, True, False, False])
+        0.25
+
+    Reference: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
+    """
+    confidence, right = _checked(confidences, correct)
+    if num_bins < 1:
+        raise InputError(f"`num_bins` must be at least 1. Received: num_bins={num_bins}")
+    edges = np.linspace(0, 1, num_bins + 1)[1:-1]
+    place = np.searchsorted(edges, confidence, side="left")
+    gaps = np.bincount(place, weights=confidence - right, minlength=num_bins)
+    return float(np.abs(gaps).sum() / confidence.size)
+
+
+def _checked(confidences: ArrayLike, correct: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     confidence = np.asarray(confidences, dtype=np.float64)
     right = np.asarray(correct)
     if confidence.ndim != 1 or confidence.shape != right.shape or confidence.size == 0:
@@ -58,12 +105,4 @@ def rms_calibration_error(confidences: ArrayLike, correct: ArrayLike, bin_size: 
             "`correct` must say right (1) or wrong (0) for each example; "
             f"class ids are no such list. Received values up to {right.max()}"
         )
-    if bin_size < 1:
-        raise InputError(f"`bin_size` must be at least 1. Received: bin_size={bin_size}")
-
-    order = np.argsort(confidence, kind="stable")
-    count = confidence.size
-    starts: np.ndarray = np.arange(max(count // bin_size, 1)) * bin_size
-    sizes = np.diff(starts, append=count)
-    gaps = np.add.reduceat((confidence - right)[order], starts) / sizes
-    return float(np.sqrt(np.sum(sizes / count * gaps**2)))
+    return confidence, right
