@@ -13,6 +13,7 @@ from dynmix_tf import corruptions
 from dynmix_tf.benchmark_files.outputs import record_of
 from dynmix_tf.benchmark_files.settings import Settings, difference
 from dynmix_tf.benchmark_files.video import ffmpeg_version
+from dynmix_tf.corruptions.sequences import SEQUENCE_STRENGTHS
 from dynmix_tf.corruptions.strengths import STRENGTHS
 from dynmix_tf.errors import InputError
 from dynmix_tf.files import write_atomic
@@ -106,18 +107,20 @@ def versions(video: bool = False) -> dict[str, str]:
 
 
 def strengths_of(settings: Settings, table: str) -> dict[str, Any]:
-    """The table's name, and the parameters at each severity or how many frames there are."""
+    """The table's name, and the parameters at each severity or of each sequence's frames."""
     if settings.benchmark == "p":
+        parameters: Any = {name: _plain(SEQUENCE_STRENGTHS[table][name])
+                           for name in settings.corruptions}  # fmt: skip
         frames = {name: corruptions.num_frames(name, table) for name in settings.corruptions}
-        return {"table": table, "frames": frames}
-    return {
-        "table": table,
-        "parameters": {
-            name: {str(level): _plain(STRENGTHS[table][name][level - 1]) for level in levels}
-            for levels in (settings.severities,)
-            for name in settings.corruptions
-        },
+        return {"table": table, "frames": frames, "parameters": parameters}
+    parameters = {
+        name: {
+            str(severity): _plain(STRENGTHS[table][name][severity - 1])
+            for severity in settings.severities
+        }
+        for name in settings.corruptions
     }
+    return {"table": table, "parameters": parameters}
 
 
 def _plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ from dynmix_tf.corruptions.sequence_warps import Frames, Ramp
 from dynmix_tf.corruptions.strengths import Motion, Snow, Spatter
 from dynmix_tf.errors import InputError, unknown_name
 
-__all__ = ["num_frames", "sequence", "sequence_names", "sequence_step"]
+__all__ = ["SEQUENCE_STRENGTHS", "num_frames", "sequence", "sequence_names", "sequence_step"]
 
 _NAMES = (
     "gaussian_noise",
@@ -94,7 +94,8 @@ _IMAGENET: dict[str, Any] = {
     "shear": Ramp(-15, 1),
 }
 
-_TABLES = {"cifar": _CIFAR, "imagenet": _IMAGENET}
+SEQUENCE_STRENGTHS = {"cifar": _CIFAR, "imagenet": _IMAGENET}
+"""`SEQUENCE_STRENGTHS[table][name]`: the parameters of a sequence; the units stand beside them."""
 
 
 def sequence_names(extra: bool = False) -> tuple[str, ...]:
@@ -121,10 +122,10 @@ def num_frames(name: str, strengths: str) -> int:
         >>> num_frames("translate", "cifar"), num_frames("translate", "imagenet")
         (16, 41)
     """
-    if strengths not in _TABLES:
-        raise unknown_name("table of strengths", strengths, _TABLES)
+    if strengths not in SEQUENCE_STRENGTHS:
+        raise unknown_name("table of strengths", strengths, SEQUENCE_STRENGTHS)
     _check_name(name)
-    return frames.NOISE_FRAMES if name in _NOISE else _TABLES[strengths][name].frames
+    return frames.NOISE_FRAMES if name in _NOISE else SEQUENCE_STRENGTHS[strengths][name].frames
 
 
 def sequence_step(name: str, difficulty: int = 1) -> int:
@@ -206,7 +207,7 @@ def sequence(
         crop = checked_integer("crop", crop, SMALLEST_SIDE, min(image.shape[:2]))
     shape = warps.middle(image, crop).shape
     table = strengths_for(shape, strengths)
-    strength = _TABLES[table][name]
+    strength = SEQUENCE_STRENGTHS[table][name]
     entropy = [seed, zlib.crc32(b"sequence"), zlib.crc32(name.encode())]
     if name in _NOISE:
         strength = strength[difficulty - 1]

@@ -244,7 +244,7 @@ def test_brightness_is_the_hsv_value_plus_a_constant(table, step):
 )
 def test_snow_is_its_definition(table, zoom, radius, sigma):
     image = photo(48)
-    fall = sequences._TABLES[table]["snow"]
+    fall = sequences.SEQUENCE_STRENGTHS[table]["snow"]
     video = sequence_frames.snow(image, np.random.default_rng(3), fall)
 
     layer = np.random.default_rng(3).standard_normal((48, 48), dtype=np.float32) * 0.3 + 0.05
@@ -274,7 +274,7 @@ def test_snow_is_its_definition(table, zoom, radius, sigma):
 )
 def test_spatters_layer_runs_down_its_columns(table, mean, spread, sigma, threshold, kernel):
     video = sequence_frames.spatter(
-        WIDE, np.random.default_rng(2), sequences._TABLES[table]["spatter"]
+        WIDE, np.random.default_rng(2), sequences.SEQUENCE_STRENGTHS[table]["spatter"]
     )
     layer = np.random.default_rng(2).standard_normal((48, 64), dtype=np.float32).astype(float)
     layer = skimage.filters.gaussian(layer * spread + mean, sigma=sigma)
