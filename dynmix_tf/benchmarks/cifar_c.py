@@ -49,8 +49,12 @@ class CifarCBenchmark:
             unknown corruption or severity.
 
     Example:
-        >>> benchmark = CifarCBenchmark("CIFAR-10-C", images, labels, "cifar10", names=["fog"])
-        >>> batch, truth = next(benchmark.batches("fog", 3, batch_size=64))
+        >>> np.save("fog.npy", np.concatenate([images] * 5))
+        >>> np.save("labels.npy", np.tile(labels, 5))
+        >>> benchmark = CifarCBenchmark(".", images, labels, names=["fog"])
+        >>> batch, truth = next(benchmark.batches("fog", 3, batch_size=8))
+        >>> batch.shape
+        (8, 32, 32, 3)
 
     Source: https://zenodo.org/records/2535967 and https://zenodo.org/records/3555552.
     """
@@ -129,8 +133,9 @@ def find_cifar_c(name: str, data_dir: str | os.PathLike[str]) -> Path:
         InputError: Neither holds `labels.npy`.
 
     Example:
-        >>> find_cifar_c("cifar10_c", "data")
-        PosixPath('data/CIFAR-10-C')
+        >>> np.save("labels.npy", labels)
+        >>> find_cifar_c("cifar10_c", ".")
+        PosixPath('.')
     """
     for folder in (Path(data_dir), Path(data_dir) / FOLDERS[name]):
         if (folder / "labels.npy").is_file():
@@ -162,6 +167,7 @@ def verify_cifar_c(name: str, folder: Path, names: Sequence[str]) -> None:
 
 def _read(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        # not `np.load`, which leaves a damaged file open
+        return np.lib.format.open_memmap(path, mode="r")
     except (OSError, EOFError, ValueError) as error:
         raise InputError(f"{path} is missing or damaged: {error}") from None
