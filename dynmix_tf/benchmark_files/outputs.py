@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import hashlib
 import io
@@ -25,7 +26,7 @@ VIDEO_NOISE, VIDEO = 0.25, 0.05
 """Bytes that a pixel of a frame takes in a video, about."""
 
 
-class Output:
+class Output(abc.ABC):
     """A product on the disk.
 
     While it is made it has the name `.NAME.part`, and `.NAME.journal` lists the chunks whose
@@ -87,22 +88,25 @@ class Output:
         return record
 
     @property
+    @abc.abstractmethod
     def bytes(self) -> int:
         """Size of the whole product, about."""
-        raise NotImplementedError
 
     def forget_journal(self) -> None:
         """Removes the journal, which is no longer needed once the record is kept."""
         self.journal.unlink(missing_ok=True)
 
+    @abc.abstractmethod
     def _part_is_usable(self) -> bool:
-        raise NotImplementedError
+        """Whether what lies there can be gone on with."""
 
+    @abc.abstractmethod
     def _store(self, first: int, result: Any) -> None:
-        raise NotImplementedError
+        """Writes what a chunk came to."""
 
+    @abc.abstractmethod
     def _close(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """Ends the product, and gives its record."""
 
 
 class ArrayOutput(Output):
