@@ -82,9 +82,9 @@ def test_views_equal_the_layers(images, settings):
     assert not np.array_equal(made[1], made[2])
     for view, wanted in zip(made[1:], ours[1:], strict=True):
         difference = np.abs(view - wanted)
-        assert (difference > 1e-3).mean() < 0.02
-        # later operations, equalize above all, enlarge a level, so not all stay within one
-        assert (difference > 2.0).mean() < 1e-3
+        assert (difference > 1e-3).mean() < 2e-3
+        # a later operation, equalize above all, or a weight above 1 may enlarge a level
+        assert (difference > 1.001).mean() < 1e-4
         changed = np.abs(wanted - ours[0]).mean(axis=(1, 2, 3)) > 1
         assert changed.mean() > 0.5  # there was something to be equal in
 

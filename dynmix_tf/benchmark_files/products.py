@@ -13,12 +13,10 @@ from PIL import Image
 from dynmix_tf import corruptions
 from dynmix_tf.benchmark_files.settings import Settings
 from dynmix_tf.benchmark_files.video import encode_video
+from dynmix_tf.corruptions.sequences import NOISE_SEQUENCES
 from dynmix_tf.data.image_files import ImageFiles, decode
 
 __all__ = ["Chunk", "Product", "make_arrays", "make_files", "products"]
-
-NOISE = ("gaussian_noise", "shot_noise", "speckle_noise")
-"""The sequences that exist once for each difficulty."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def products(settings: Settings, table: str) -> list[Product]:
             frames=corruptions.num_frames(name, table),
         )
         for name in settings.corruptions
-        for difficulty in (settings.difficulties if name in NOISE else (1,))
+        for difficulty in (settings.difficulties if name in NOISE_SEQUENCES else (1,))
     ]
 
 
@@ -131,7 +129,7 @@ def make_files(chunk: Chunk) -> int:
             video = _frames(chunk, image, index, crop=files.image_size)
             path = chunk.folder / f"{chunk.names[index]}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)
-            encode_video(path, video, grain=chunk.product.corruption in NOISE)
+            encode_video(path, video, grain=chunk.product.corruption in NOISE_SEQUENCES)
         return len(images)
     for severity in chunk.product.severities:
         corrupted = _corrupted(chunk, np.stack(images), severity)

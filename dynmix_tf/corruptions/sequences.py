@@ -22,7 +22,14 @@ from dynmix_tf.corruptions.sequence_warps import Frames, Ramp
 from dynmix_tf.corruptions.strengths import Motion, Snow, Spatter
 from dynmix_tf.errors import InputError, unknown_name
 
-__all__ = ["SEQUENCE_STRENGTHS", "num_frames", "sequence", "sequence_names", "sequence_step"]
+__all__ = [
+    "NOISE_SEQUENCES",
+    "SEQUENCE_STRENGTHS",
+    "num_frames",
+    "sequence",
+    "sequence_names",
+    "sequence_step",
+]
 
 _NAMES = (
     "gaussian_noise",
@@ -38,7 +45,8 @@ _NAMES = (
 )
 _EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "shear")
 
-_NOISE = ("gaussian_noise", "shot_noise", "speckle_noise")
+NOISE_SEQUENCES = ("gaussian_noise", "shot_noise", "speckle_noise")
+"""Their frames are compared with the first, and each difficulty has draws of its own."""
 _BEFORE_THE_CROP = ("zoom_blur", "translate", "rotate", "tilt", "scale", "shear")
 """These show what lies around the crop, where there is something."""
 
@@ -125,7 +133,11 @@ def num_frames(name: str, strengths: str) -> int:
     if strengths not in SEQUENCE_STRENGTHS:
         raise unknown_name("table of strengths", strengths, SEQUENCE_STRENGTHS)
     _check_name(name)
-    return frames.NOISE_FRAMES if name in _NOISE else SEQUENCE_STRENGTHS[strengths][name].frames
+    return (
+        frames.NOISE_FRAMES
+        if name in NOISE_SEQUENCES
+        else SEQUENCE_STRENGTHS[strengths][name].frames
+    )
 
 
 def sequence_step(name: str, difficulty: int = 1) -> int:
@@ -143,7 +155,7 @@ def sequence_step(name: str, difficulty: int = 1) -> int:
     """
     _check_name(name)
     difficulty = checked_integer("difficulty", difficulty, 1, 3)
-    return 1 if name in _NOISE else difficulty
+    return 1 if name in NOISE_SEQUENCES else difficulty
 
 
 def sequence(
@@ -209,7 +221,7 @@ def sequence(
     table = strengths_for(shape, strengths)
     strength = SEQUENCE_STRENGTHS[table][name]
     entropy = [seed, zlib.crc32(b"sequence"), zlib.crc32(name.encode())]
-    if name in _NOISE:
+    if name in NOISE_SEQUENCES:
         strength = strength[difficulty - 1]
         entropy.append(difficulty)
     key = np.random.SeedSequence(entropy).generate_state(2, np.uint64)

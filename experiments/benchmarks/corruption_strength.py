@@ -45,7 +45,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.table:
         if arguments.public is None or not (arguments.public / SCRIPTS[32]).is_file():
-            sys.exit(f"--public must be a folder with {' and '.join(SCRIPTS.values())}")
+            print(
+                f"--public must be a folder with {' and '.join(SCRIPTS.values())}", file=sys.stderr
+            )
+            sys.exit(2)
         for side in arguments.sides:
             measure(arguments, side)
     print(summary(read(arguments.csv)))

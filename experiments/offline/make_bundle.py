@@ -87,7 +87,9 @@ def download(folder: Path, python: str, platform: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        raise InputError(f"pip found no wheel for Python {python}: {' '.join(said)}")
+        raise InputError(
+            f"pip got no wheels for --python={python} --platform={platform}: {' '.join(said[-1:])}"
+        )
 
 
 def source(info: tarfile.TarInfo) -> tarfile.TarInfo | None:

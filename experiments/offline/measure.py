@@ -10,6 +10,7 @@ time does not depend on them. One row is appended to the CSV file for each call.
 import argparse
 import os
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -26,6 +27,7 @@ import numpy as np  # noqa: E402
 
 from dynmix_tf import files  # noqa: E402
 from dynmix_tf.config import TrainConfig  # noqa: E402
+from dynmix_tf.errors import InputError  # noqa: E402
 from dynmix_tf.jax_views import example_keys  # noqa: E402
 from dynmix_tf.model_from_config import model_from_config  # noqa: E402
 
@@ -48,6 +50,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="in a round")
     parser.add_argument("--output", type=Path, default=Path("step.csv"))
     arguments = parser.parse_args()
+    for name in ("rounds", "steps"):
+        if getattr(arguments, name) < 1:
+            raise InputError(f"--{name} must be 1 or more. Received: {getattr(arguments, name)}")
     config = TrainConfig(
         model=arguments.model,
         method=arguments.method,
@@ -92,4 +97,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (InputError, OSError) as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
