@@ -2,9 +2,10 @@
 
 For machines without TensorFlow, or whose processor cannot feed their accelerator. The draws are
 those of `dynmix_tf.Views` with `DynamicMixup`, bit for bit, so equal keys give equal views, but
-for what float32 and a compiler round otherwise: one grey level in some pixels. Where the
-layers compute only the operation that an image drew, all images go through one warp and one table
-here, which is what an accelerator is good at.
+for what float32 and a compiler round otherwise: four values in ten thousand, by one grey level, or
+more where a later operation enlarges it (a few in a million). Where the layers compute only the
+operation that an image drew, all images go through one warp and one table here, which is what an
+accelerator is good at.
 """
 
 from __future__ import annotations
