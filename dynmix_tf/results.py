@@ -1,8 +1,8 @@
 """The record of a robustness evaluation: long CSV rows, and what each image got.
 
 `robustness.csv` has one row per corruption and severity, appended as it is measured; every
-table and picture is made from it. Beside it, `.npz` files keep confidence and correctness of
-each image, for calibration errors and intervals over images.
+table and picture is made from it. Beside it, `.npz` files keep what each image got, for pooled
+calibration errors and intervals over images.
 """
 
 from __future__ import annotations
@@ -26,29 +26,46 @@ from dynmix_tf.files import append_line, complete_lines, write_atomic
 
 __all__ = ["FIELDS", "append", "load_images", "read", "save_images"]
 
-FIELDS = (
-    "model",
-    "method",
-    "epoch",
-    "dataset",
-    "benchmark",
-    "corruption",
-    "severity",
-    "num_images",
-    "error",
-    "rms_calibration_error",
-    "mean_confidence",
-    "strengths",
-    "benchmark_seed",
-    "measurement",
-)
-"""The columns of `robustness.csv`. `error`, `rms_calibration_error` and `mean_confidence` are in
-0..1; clean images are corruption `clean`, severity 0; `epoch` is how many epochs the model was
-trained, 0 where unknown; `measurement` is the same for the rows of one model on one benchmark."""
+_TEXT, _WHOLE, _FRACTION, _REAL = "text of one line", "a whole number", "in 0..1", "a number"
 
-_INTEGERS = ("epoch", "severity", "num_images", "benchmark_seed")
-_FRACTIONS = ("error", "rms_calibration_error", "mean_confidence")
+_KINDS = {
+    "model": _TEXT,
+    "method": _TEXT,
+    "epoch": _WHOLE,
+    "dataset": _TEXT,
+    "benchmark": _TEXT,
+    "corruption": _TEXT,
+    "severity": _WHOLE,
+    "difficulty": _WHOLE,
+    "num_images": _WHOLE,
+    "error": _FRACTION,
+    "rms_calibration_error": _FRACTION,
+    "expected_calibration_error": _FRACTION,
+    "mean_confidence": _FRACTION,
+    "negative_log_likelihood": _REAL,
+    "brier_score": _REAL,
+    "flip_probability": _FRACTION,
+    "top5_distance": _REAL,
+    "strengths": _TEXT,
+    "benchmark_seed": _WHOLE,
+    "measurement": _TEXT,
+}
+FIELDS = tuple(_KINDS)
+"""The columns of `robustness.csv`. Errors, confidences and probabilities are in 0..1, the negative
+log-likelihood in nats, the Brier score in 0..2, the top-5 distance in 0..15. Clean images are
+corruption `clean`, severity 0. The rows of image sequences (ImageNet-P) have a `difficulty` and
+flips instead of a severity and errors, and `num_images` counts their sequences. `epoch` is how many
+epochs the model was trained, 0 where unknown; `measurement` is the same for the rows of one model
+on one benchmark."""
+
+_OF_IMAGES = (
+    "severity", "error", "rms_calibration_error", "expected_calibration_error", "mean_confidence",
+    "negative_log_likelihood", "brier_score",
+)  # fmt: skip
+_OF_SEQUENCES = ("difficulty", "flip_probability", "top5_distance")
+_LATER = ("expected_calibration_error", "negative_log_likelihood", "brier_score", *_OF_SEQUENCES)
 _HEADER = ",".join(FIELDS)
+_OLD_HEADER = ",".join(field for field in FIELDS if field not in _LATER)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -60,7 +77,9 @@ def append(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
 
     Args:
         path: The CSV file.
-        row: A value for each of `FIELDS`.
+        row: A value for each of `FIELDS`; of images those of sequences are None or left out, of
+            sequences (rows with a `difficulty`) those of images. ECE, NLL, Brier score and top-5
+            distance may always be None.
 
     Raises:
         InputError: A key is missing or unknown, a value is of the wrong kind or out of range, or
@@ -77,7 +96,7 @@ def append(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
         >>> read(path)[0]["error"]
         0.125
     """
-    missing = [field for field in FIELDS if field not in row]
+    missing = [field for field in FIELDS if field not in row and field not in _optional(row)]
     unknown = [str(key) for key in row if key not in FIELDS]
     if missing or unknown:
         raise InputError(
@@ -91,7 +110,7 @@ def append(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
     )
     lines = complete_lines(path) if Path(path).exists() else []
     if lines:
-        _check_header(path, lines[0])
+        _check_header(path, lines[0], (_HEADER,))
     else:
         append_line(path, _HEADER)
     append_line(path, text.getvalue())
@@ -106,9 +125,8 @@ def read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         path: The CSV file.
 
     Returns:
-        A dict per row, in the file's order, with the keys of `FIELDS`: epoch, severity, num_images
-        and benchmark_seed int; error, rms_calibration_error and mean_confidence float; the
-        rest str.
+        A dict per row, in the file's order, with the keys of `FIELDS` and int, float and str
+        values; None where a column does not apply, or where the file is older than the column.
 
     Raises:
         InputError: No such file, another header, or a malformed row (with its line number).
@@ -127,34 +145,32 @@ def read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         raise InputError(f"{path} is not a text file in UTF-8: {error}") from None
     if not lines:
         return []
-    _check_header(path, lines[0])
+    _check_header(path, lines[0], (_HEADER, _OLD_HEADER))
+    fields = lines[0].split(",")
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         try:
             values = next(csv.reader([line], strict=True), [])
-            if len(values) != len(FIELDS):
-                raise InputError(f"{len(values)} values instead of {len(FIELDS)}")
-            rows.append(_typed(dict(zip(FIELDS, values, strict=True)), int, float))
+            if len(values) != len(fields):
+                raise InputError(f"{len(values)} values instead of {len(fields)}")
+            row = {name: value for name, value in zip(fields, values, strict=True) if value}
+            texts = {name: "" for name, kind in _KINDS.items() if kind is _TEXT}
+            rows.append(_typed(texts | row, int, float))
         except (csv.Error, InputError) as error:
             raise InputError(f"{path}, line {number}: {error}") from None
     return rows
 
 
 def save_images(
-    folder: str | os.PathLike[str],
-    corruption: str,
-    severity: int,
-    confidence: ArrayLike,
-    correct: ArrayLike,
+    folder: str | os.PathLike[str], corruption: str, level: int, values: Mapping[str, ArrayLike]
 ) -> None:
-    """Keeps what each image of one corruption and severity got, as an `.npz` in `folder`.
+    """Keeps what each image of one condition got, as an `.npz` in `folder`.
 
     Args:
         folder: Created where missing; an earlier record of the same images is replaced.
-        corruption: Name of the corruption, or `clean`.
-        severity: 1..5, or 0 for clean images.
-        confidence: Shape (N,), the largest softmax probability; stored as float32.
-        correct: Shape (N,), whether the predicted class was right; stored as bool.
+        corruption: Name of the corruption or perturbation, or `clean`.
+        level: Severity 1..5, 0 for clean images; of sequences the difficulty.
+        values: Arrays of one length by name, such as `confidence`; floats are stored as float32.
 
     Raises:
         InputError: Another shape, or a name that is not made of letters, digits, `_` and `-`.
@@ -162,33 +178,37 @@ def save_images(
     Example:
         >>> import tempfile
         >>> folder = tempfile.mkdtemp()
-        >>> save_images(folder, "fog", 3, [0.5, 0.75], [True, False])
-        >>> load_images(folder, "fog", 3)
-        (array([0.5 , 0.75], dtype=float32), array([ True, False]))
+        >>> save_images(folder, "fog", 3, {"confidence": [0.5, 0.75], "correct": [True, False]})
+        >>> load_images(folder, "fog", 3)["correct"]
+        array([ True, False])
     """
-    confidence, correct = np.asarray(confidence, np.float32), np.asarray(correct, np.bool_)
-    if confidence.ndim != 1 or confidence.shape != correct.shape:
-        raise InputError(
-            "`confidence` and `correct` must be two lists of the same length. "
-            f"Received shapes: {confidence.shape} and {correct.shape}"
-        )
+    arrays = {name: np.asarray(value) for name, value in values.items()}
+    shapes = {array.shape for array in arrays.values()}
+    if len(shapes) != 1 or any(array.ndim != 1 for array in arrays.values()):
+        raise InputError(f"values of images must be lists of one length. Received: {shapes}")
     data = io.BytesIO()
-    np.savez(data, confidence=confidence, correct=correct)
-    write_atomic(_images_path(folder, corruption, severity), data.getvalue())
+    np.savez(
+        data,
+        **{
+            name: array.astype(np.float32) if array.dtype.kind == "f" else array
+            for name, array in arrays.items()
+        },
+    )
+    write_atomic(_images_path(folder, corruption, level), data.getvalue())
 
 
 def load_images(
-    folder: str | os.PathLike[str], corruption: str, severity: int
-) -> tuple[np.ndarray, np.ndarray]:
+    folder: str | os.PathLike[str], corruption: str, level: int
+) -> dict[str, np.ndarray]:
     """Reads back what `save_images` kept.
 
     Args:
         folder: The folder given to `save_images`.
-        corruption: Name of the corruption, or `clean`.
-        severity: 1..5, or 0 for clean images.
+        corruption: Name of the corruption or perturbation, or `clean`.
+        level: As `save_images`.
 
     Returns:
-        `(confidence, correct)`, float32 and bool, both of shape (N,).
+        The arrays by name, all of one shape `(N,)`.
 
     Raises:
         InputError: No record of these images, or a damaged one.
@@ -199,15 +219,22 @@ def load_images(
         ...
         dynmix_tf.errors.InputError: no such file: nowhere/fog_3.npz
     """
-    path = _images_path(folder, corruption, severity)
+    path = _images_path(folder, corruption, level)
     if not path.is_file():
         raise InputError(f"no such file: {path}")
     try:
         # From an open file: np.load leaves one that it opened itself open when it is damaged.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
-            return data["confidence"], data["correct"]
+            return dict(data)
     except (KeyError, OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is no record of images: {error}") from None
+
+
+def _optional(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields that may be empty in such a row."""
+    if row.get("difficulty") is None:
+        return _LATER
+    return (*_OF_IMAGES, "top5_distance")
 
 
 def _typed(
@@ -215,31 +242,45 @@ def _typed(
 ) -> dict[str, Any]:
     """The values of a row in the order of FIELDS, converted and checked."""
     typed: dict[str, Any] = {}
-    for field in FIELDS:
-        value = row[field]
+    optional = _optional(row)
+    for field, kind in _KINDS.items():
+        value = row.get(field)
+        if value is None and field in optional:
+            typed[field] = None
+            continue
         try:
-            if field in _INTEGERS:
+            if kind is _WHOLE:
                 typed[field] = integer(value)
-            elif field in _FRACTIONS:
+            elif kind is not _TEXT:
                 typed[field] = real(value)
             elif isinstance(value, str) and not re.search(r"[\r\n]", value):
                 typed[field] = value
             else:
                 raise ValueError
         except (TypeError, ValueError):
-            kind = "text of one line"
-            if field in _INTEGERS + _FRACTIONS:
-                kind = "a whole number" if field in _INTEGERS else "a number"
-            raise InputError(f"`{field}` must be {kind}. Received: {value!r}") from None
-    for field in _FRACTIONS:
-        # Means of half-precision softmax outputs may exceed one by a rounding error.
-        highest = 1.0 if field == "error" else 1.001
-        if not (math.isfinite(typed[field]) and 0 <= typed[field] <= highest):
-            raise InputError(f"`{field}` must be in 0..1. Received: {typed[field]}")
+            expected = _REAL if kind is _FRACTION else kind
+            raise InputError(f"`{field}` must be {expected}. Received: {value!r}") from None
+    for field, value in typed.items():
+        if isinstance(value, float):
+            _check_range(field, value)
     if typed["num_images"] < 1:
         raise InputError(f"`num_images` must be at least 1. Received: {typed['num_images']}")
-    _check_severity(typed["corruption"], typed["severity"])
+    if typed["difficulty"] is None:
+        _check_severity(typed["corruption"], typed["severity"])
+    elif typed["difficulty"] not in (1, 2, 3):
+        raise InputError(f"`difficulty` must be 1 to 3. Received: {typed['difficulty']}")
     return typed
+
+
+def _check_range(field: str, value: float) -> None:
+    if _KINDS[field] is _FRACTION:
+        # Means of half-precision softmax outputs may exceed one by a rounding error.
+        exact = field in ("error", "flip_probability")
+        highest, kind = 1.0 if exact else 1.001, _FRACTION
+    else:
+        highest, kind = math.inf, "a number, 0 or more"
+    if not (math.isfinite(value) and 0 <= value <= highest):
+        raise InputError(f"`{field}` must be {kind}. Received: {value}")
 
 
 def _check_severity(corruption: str, severity: int) -> None:
@@ -251,18 +292,18 @@ def _check_severity(corruption: str, severity: int) -> None:
         )
 
 
-def _check_header(path: str | os.PathLike[str], line: str) -> None:
-    if line != _HEADER:
+def _check_header(path: str | os.PathLike[str], line: str, known: tuple[str, ...]) -> None:
+    if line not in known:
         raise InputError(
             f"{path} has another header: {line!r}, expected {_HEADER!r}; "
             "move the file away or write to another one"
         )
 
 
-def _images_path(folder: str | os.PathLike[str], corruption: str, severity: int) -> Path:
+def _images_path(folder: str | os.PathLike[str], corruption: str, level: int) -> Path:
     if not _NAME.fullmatch(corruption):
         raise InputError(
             f"`corruption` must be made of letters, digits, `_` and `-`. Received: {corruption!r}"
         )
-    _check_severity(corruption, severity)
-    return Path(folder) / f"{corruption}_{int(severity)}.npz"
+    _check_severity(corruption, level)
+    return Path(folder) / f"{corruption}_{int(level)}.npz"

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from dynmix_tf import results
+from dynmix_tf import per_image, results
 from dynmix_tf.errors import InputError
-from dynmix_tf.metrics import rms_calibration_error
 
 __all__ = ["check_model", "load_predictor", "network_predictor", "score", "warn_of_overlap"]
 
 Predict = Callable[[np.ndarray], np.ndarray]
+Told = Callable[[int], Any]
+
+_KNOWN_BY = 1000  # images by which a model is known again
 
 
 def load_predictor(path: str | Path) -> Predict:
@@ -141,17 +144,17 @@ def score(
     """Measures every condition of a benchmark and appends a row for each as it is measured.
 
     What `csv_path` holds already of this model is not measured again, so an interrupted call
-    continues. The clean images are always looked at: what the model makes of them, with the
+    continues. The first 1,000 images are always looked at: what the model makes of them, with the
     identity and the benchmark, is the rows' `measurement`, so that rows of another model of the
     same name are never taken for this one's.
 
     Args:
         predict: uint8 `(N, H, W, C)` to probabilities `(N, classes)`.
-        benchmark: `GeneratedBenchmark` or its like: `name`, `dataset`, `seed`, `strengths`,
-            `num_classes`, `conditions`, `batches` and a length.
+        benchmark: A `benchmarks.Benchmark` of corrupted images, or a
+            `benchmarks.SequenceBenchmark`.
         csv_path: The long CSV; rows of other measurements may stand in it too.
-        images_folder: Gets each image's confidence and correctness: a folder for the measurement,
-            a file for each condition.
+        images_folder: Gets what each image, or each sequence, got: a folder for the measurement,
+            a file for each condition. See `results.load_images`.
         identity: The rows' `model`, `method` and `epoch`.
         batch_size: Images in a forward pass; does not change the result.
         label: For the progress bar.
@@ -164,11 +167,15 @@ def score(
 
     Example:
         >>> benchmark = dynmix_tf.GeneratedBenchmark(images, labels, names=["fog"])
+        >>> predict = dynmix_tf.predictors.network_predictor(network)
         >>> identity = {"model": "mine", "method": "standard", "epoch": 10}
-        >>> rows = score(network_predictor(network), benchmark, "out.csv", "images", identity)
+        >>> rows = score(predict, benchmark, "out.csv", "images", identity)
         >>> len(rows)
         6
     """
+    measure = (_Sequences if hasattr(benchmark, "sequences") else _Images)(
+        predict, benchmark, batch_size
+    )
     common = {
         **identity,
         "dataset": benchmark.dataset,
@@ -177,35 +184,28 @@ def score(
         "strengths": benchmark.strengths,
         "benchmark_seed": benchmark.seed,
     }
-    clean = _predictions(predict, benchmark, "clean", 0, batch_size)
-    common["measurement"] = _measurement(common, *clean)
-    known = {
-        (row["corruption"], row["severity"]): row
-        for row in (results.read(csv_path) if Path(csv_path).exists() else [])
-        if all(row[name] == value for name, value in common.items())
-    }
-    todo = [condition for condition in benchmark.conditions if condition not in known]
-    progress = tqdm(
-        todo, desc=label or "evaluate", unit="condition", disable=not todo,
-        mininterval=0.5 if os.isatty(2) else 10,
-    )  # fmt: skip
-    for corruption, severity in progress:
-        progress.set_postfix_str(f"{corruption} {severity}", refresh=False)
-        confidence, correct = clean
-        if corruption != "clean":
-            confidence, correct = _predictions(predict, benchmark, corruption, severity, batch_size)
-        row = {
-            **common,
-            "corruption": corruption,
-            "severity": severity,
-            "error": float(1 - correct.mean()),
-            "rms_calibration_error": rms_calibration_error(confidence, correct),
-            "mean_confidence": float(confidence.mean(dtype=np.float64)),
+    with tqdm(
+        desc=label or "evaluate", unit=f" {measure.unit}", total=min(len(benchmark), _KNOWN_BY),
+        mininterval=0.5 if os.isatty(2) else 10, delay=1,
+    ) as progress:  # fmt: skip
+        known_by = json.dumps([*common.values(), *measure.first_predictions(progress.update)])
+        common["measurement"] = f"{zlib.crc32(known_by.encode()):08x}"
+        known = {
+            (row["corruption"], row[measure.level]): row
+            for row in (results.read(csv_path) if Path(csv_path).exists() else [])
+            if all(row[name] == value for name, value in common.items())
         }
-        folder = Path(images_folder) / common["measurement"]
-        results.save_images(folder, corruption, severity, confidence, correct)
-        results.append(csv_path, row)
-        known[corruption, severity] = row
+        todo = [condition for condition in benchmark.conditions if condition not in known]
+        if todo:
+            progress.reset(total=len(todo) * len(benchmark))
+        for corruption, level in todo:
+            progress.set_postfix_str(f"{corruption} {level}", refresh=False)
+            values, columns = measure(corruption, level, progress.update)
+            row = {**common, "corruption": corruption, measure.level: level, **columns}
+            folder = Path(images_folder) / common["measurement"]
+            results.save_images(folder, corruption, level, values)
+            results.append(csv_path, row)
+            known[corruption, level] = {name: row.get(name) for name in results.FIELDS}
     return [known[condition] for condition in benchmark.conditions]
 
 
@@ -246,26 +246,88 @@ def warn_of_overlap(operations: str | Sequence[str], benchmark: Any) -> None:
         )
 
 
-def _measurement(common: dict[str, Any], confidence: np.ndarray, correct: np.ndarray) -> str:
-    """Eight hex digits that tell one model and benchmark from another.
+class _Images:
+    """Measures conditions of corrupted images."""
 
-    Rounded, as an interrupted evaluation may go on with another device's rounding errors.
-    """
-    known = json.dumps([*common.values(), f"{confidence.mean(dtype=np.float64):.3f}"])
-    return f"{zlib.crc32(np.packbits(correct).tobytes(), zlib.crc32(known.encode())):08x}"
+    level, unit = "severity", "images"
+
+    def __init__(self, predict: Predict, benchmark: Any, batch_size: int) -> None:
+        self.predict, self.benchmark, self.batch_size = predict, benchmark, batch_size
+        self.first: dict[str, np.ndarray] = {}
+
+    def first_predictions(self, told: Told) -> list[Any]:
+        """What tells one model from another, in JSON values; other devices give the same."""
+        batches = self.benchmark.batches(*self.benchmark.conditions[0], self.batch_size)
+        values = self._values(_head(batches, _KNOWN_BY), told)
+        if len(values["correct"]) == len(self.benchmark):
+            self.first = values
+        correct = np.packbits(values["correct"][:_KNOWN_BY])
+        confidence = values["confidence"][:_KNOWN_BY].mean(dtype=np.float64)
+        return [zlib.crc32(correct.tobytes()), f"{confidence:.3f}"]
+
+    def __call__(
+        self, corruption: str, severity: int, told: Told
+    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """Values of each image, and the columns of the row."""
+        if self.first and (corruption, severity) == self.benchmark.conditions[0]:
+            told(len(self.benchmark))
+            values = self.first
+        else:
+            batches = self.benchmark.batches(corruption, severity, self.batch_size)
+            values = self._values(batches, told)
+        return values, per_image.image_means(values)
+
+    def _values(self, batches: Iterator[Any], told: Told) -> dict[str, np.ndarray]:
+        return per_image.image_values(self.predict, batches, self.benchmark.num_classes, told)
 
 
-def _predictions(
-    predict: Predict, benchmark: Any, corruption: str, severity: int, batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    confidence, correct = [], []
-    for images, labels in benchmark.batches(corruption, severity, batch_size):
-        probabilities = predict(images)
-        if probabilities.ndim != 2 or probabilities.shape[1] != benchmark.num_classes:
-            raise InputError(
-                f"the model gives {probabilities.shape[1:]} values for an image, the benchmark "
-                f"has {benchmark.num_classes} classes; evaluate it on the data it was trained for"
-            )
-        confidence.append(probabilities.max(axis=1))
-        correct.append(probabilities.argmax(axis=1) == labels)
-    return np.concatenate(confidence), np.concatenate(correct)
+class _Sequences:
+    """Measures conditions of image sequences; the frames of several are predicted once."""
+
+    level, unit = "difficulty", "sequences"
+
+    def __init__(self, predict: Predict, benchmark: Any, batch_size: int) -> None:
+        self.predict, self.benchmark, self.batch_size = predict, benchmark, batch_size
+        self.key: tuple[str, int] | None = None
+        self.top5: np.ndarray = np.empty(0)
+
+    def first_predictions(self, told: Told) -> list[Any]:
+        """As that of `_Images`: the classes of the first sequences."""
+        perturbation, difficulty = self.benchmark.conditions[0]
+        sequences = self.benchmark.sequences(perturbation, difficulty)
+        count = _KNOWN_BY // 30
+        top5 = self._top5(itertools.islice(sequences, count), told)
+        if len(self.benchmark) <= count:
+            self.key, self.top5 = self._frames(perturbation, difficulty), top5
+        return [zlib.crc32(np.ascontiguousarray(top5[..., 0]).tobytes())]
+
+    def __call__(
+        self, perturbation: str, difficulty: int, told: Told
+    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """Values of each sequence, and the columns of the row."""
+        key = self._frames(perturbation, difficulty)
+        if key == self.key:
+            told(len(self.benchmark))
+        else:
+            self.key = None
+            self.top5 = self._top5(self.benchmark.sequences(perturbation, difficulty), told)
+            self.key = key
+        noise, step = self.benchmark.comparison(perturbation, difficulty)
+        values = per_image.flips(self.top5, noise, step)
+        return values, per_image.sequence_means(values)
+
+    def _top5(self, sequences: Iterator[np.ndarray], told: Told) -> np.ndarray:
+        return per_image.sequence_values(self.predict, sequences, self.batch_size, told)
+
+    def _frames(self, perturbation: str, difficulty: int) -> tuple[str, int]:
+        noise, _ = self.benchmark.comparison(perturbation, difficulty)
+        return perturbation, difficulty if noise else 1
+
+
+def _head(batches: Iterator[Any], images: int) -> Iterator[Any]:
+    """The first batches, of so many images or a few more."""
+    for batch in batches:
+        yield batch
+        images -= len(batch[0])
+        if images <= 0:
+            return

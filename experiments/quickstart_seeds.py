@@ -59,8 +59,8 @@ def measure(seeds: list[int], output_dir: Path) -> None:
     lines, configs = [("seed", *results.FIELDS)], {}
     if ROWS.exists():  # of seeds that are not asked for now
         with ROWS.open(newline="") as file:
-            old = [line for line in csv.reader(file)][1:]
-        lines += [line for line in old if int(line[0]) not in seeds]
+            old = [row for row in csv.DictReader(file) if int(row["seed"]) not in seeds]
+        lines += [tuple(row.get(name) for name in lines[0]) for row in old]
         kept = json.loads(SETTINGS.read_text())
         configs = {name: kept[name] for name in kept if int(name.split("_")[1]) not in seeds}
     for seed in seeds:
@@ -86,7 +86,8 @@ def rows_of_run(flags: dict) -> list[dict]:
 
 def write_rows(path: Path, lines: list[tuple]) -> None:
     """Replaces a file of raw rows."""
-    files.write_atomic(path, "".join(",".join(map(str, line)) + "\n" for line in lines))
+    texts = [["" if value is None else str(value) for value in line] for line in lines]
+    files.write_atomic(path, "".join(",".join(line) + "\n" for line in texts))
 
 
 def table() -> str:

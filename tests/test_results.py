@@ -14,15 +14,29 @@ ROW = {
     "benchmark": "generated",
     "corruption": "fog",
     "severity": 3,
+    "difficulty": None,
     "num_images": 10000,
     "error": 0.1234,
     "rms_calibration_error": 0.05,
+    "expected_calibration_error": 0.04,
     "mean_confidence": 0.9,
+    "negative_log_likelihood": 1.5,
+    "brier_score": 0.25,
+    "flip_probability": None,
+    "top5_distance": None,
     "strengths": "cifar",
     "benchmark_seed": 0,
     "measurement": "5f3a0c11",
 }
 CLEAN = {**ROW, "corruption": "clean", "severity": 0, "error": 0.05}
+OF_IMAGES = (
+    "severity", "error", "rms_calibration_error", "expected_calibration_error", "mean_confidence",
+    "negative_log_likelihood", "brier_score",
+)  # fmt: skip
+FLIPS = {
+    **ROW, **dict.fromkeys(OF_IMAGES), "benchmark": "imagenet_p", "corruption": "tilt",
+    "difficulty": 2, "flip_probability": 0.125, "top5_distance": 3.5,
+}  # fmt: skip
 
 
 def corrupted(name, rates, calibration=0.1):
@@ -35,11 +49,16 @@ def corrupted(name, rates, calibration=0.1):
 
 def test_rows_come_back_as_they_were_written(tmp_path):
     path = tmp_path / "run" / "robustness.csv"
-    rows = [CLEAN, ROW, {**ROW, "severity": 4, "error": 1 / 3, "model": 'a, "b"', "strengths": ""}]
+    rows = [
+        CLEAN,
+        FLIPS,
+        ROW,
+        {**ROW, "severity": 4, "error": 1 / 3, "model": 'a, "b"', "strengths": ""},
+    ]
     for row in rows:
         results.append(path, row)
     assert results.read(path) == rows
-    types = {key: type(value) for key, value in results.read(path)[1].items()}
+    types = {key: type(value) for key, value in results.read(path)[2].items()}
     assert types == {key: type(value) for key, value in ROW.items()}
 
 
@@ -48,13 +67,16 @@ def test_the_bytes_are_fixed(tmp_path):
     shuffled = dict(reversed(ROW.items()))
     results.append(path, shuffled | {"error": np.float64(0.1), "severity": np.int64(3)})
     assert path.read_bytes() == (
-        b"model,method,epoch,dataset,benchmark,corruption,severity,num_images,error,"
-        b"rms_calibration_error,mean_confidence,strengths,benchmark_seed,measurement\n"
-        b"wrn_40_2,dynmix,100,cifar10,generated,fog,3,10000,0.1,0.05,0.9,cifar,0,5f3a0c11\n"
+        b"model,method,epoch,dataset,benchmark,corruption,severity,difficulty,num_images,error,"
+        b"rms_calibration_error,expected_calibration_error,mean_confidence,"
+        b"negative_log_likelihood,brier_score,flip_probability,top5_distance,strengths,"
+        b"benchmark_seed,measurement\n"
+        b"wrn_40_2,dynmix,100,cifar10,generated,fog,3,,10000,0.1,0.05,0.04,0.9,1.5,0.25,,,cifar,0,"
+        b"5f3a0c11\n"
     )
 
 
-@pytest.mark.parametrize("keep", [4, 130, 140, 150])
+@pytest.mark.parametrize("keep", [4, 230, 245, 290])
 def test_a_kill_costs_at_most_the_row_being_written(tmp_path, keep):
     path = tmp_path / "robustness.csv"
     results.append(path, CLEAN)
@@ -63,8 +85,38 @@ def test_a_kill_costs_at_most_the_row_being_written(tmp_path, keep):
     assert results.read(path) == []
     results.append(path, CLEAN)
     assert path.read_bytes() == whole
-    path.write_bytes(whole + whole[200:-1])
+    path.write_bytes(whole + whole.splitlines()[1][:-1])
     assert results.read(path) == [CLEAN]
+
+
+def test_a_file_from_before_the_later_columns_is_read_and_not_added_to(tmp_path):
+    path = tmp_path / "robustness.csv"
+    path.write_text(
+        "model,method,epoch,dataset,benchmark,corruption,severity,num_images,error,"
+        "rms_calibration_error,mean_confidence,strengths,benchmark_seed,measurement\n"
+        "wrn_40_2,dynmix,100,cifar10,generated,fog,3,10000,0.1234,0.05,0.9,cifar,0,5f3a0c11\n"
+    )
+    later = ("expected_calibration_error", "negative_log_likelihood", "brier_score")
+    assert results.read(path) == [ROW | dict.fromkeys(later)]
+    with pytest.raises(InputError, match="another header"):
+        results.append(path, ROW)
+
+
+def test_rows_of_sequences_have_flips_and_those_of_images_errors(tmp_path):
+    path = tmp_path / "robustness.csv"
+    short = {key: value for key, value in FLIPS.items() if key not in OF_IMAGES}
+    results.append(path, short | {"top5_distance": None})  # less than five classes
+    results.append(path, {key: value for key, value in ROW.items() if value is not None})
+    assert results.read(path) == [FLIPS | {"top5_distance": None}, ROW]
+    for row, message in (
+        (ROW | {"error": None}, "`error` must be a number"),
+        (ROW | {"flip_probability": 0.5, "difficulty": 0}, "`difficulty` must be 1 to 3"),
+        (FLIPS | {"flip_probability": None}, "`flip_probability` must be"),
+        (FLIPS | {"top5_distance": -1.0}, "must be a number, 0 or more. Received: -1.0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            results.append(path, row)
+    assert len(results.read(path)) == 2
 
 
 def test_a_file_with_another_header_is_left_alone(tmp_path):
@@ -120,14 +172,14 @@ def test_half_precision_confidence_may_exceed_one_a_little(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a,b,c", "line 3: 3 values instead of 14"),
-        ("", "line 3: 0 values instead of 14"),
-        ("m,x,1,d,b,fog,3,10,zero,0.1,0.9,cifar,0,5f", "line 3: `error` must be a number"),
+        ("a,b,c", "line 3: 3 values instead of 20"),
+        ("", "line 3: 0 values instead of 20"),
+        ("m,x,1,d,b,fog,3,,10,zero,0.1,,0.9,,,,,cifar,0,5f", "line 3: `error` must be a number"),
         (
-            "m,x,1,d,b,fog,3.0,10,0.1,0.1,0.9,cifar,0,5f",
+            "m,x,1,d,b,fog,3.0,,10,0.1,0.1,,0.9,,,,,cifar,0,5f",
             "line 3: `severity` must be a whole number",
         ),
-        ("m,x,1,d,b,fog,9,10,0.1,0.1,0.9,cifar,0,5f", "line 3: `severity` of 'fog'"),
+        ("m,x,1,d,b,fog,9,,10,0.1,0.1,,0.9,,,,,cifar,0,5f", "line 3: `severity` of 'fog'"),
         ('"m,x,1,d,b,fog,3,10,0.1,0.1,0.9,cifar,0', "line 3: "),
     ],
 )
@@ -152,24 +204,27 @@ def test_files_that_are_no_csv(tmp_path):
 
 def test_images_come_back(tmp_path):
     confidence = np.random.default_rng(0).uniform(0.1, 1, 50)
-    correct = confidence > 0.5
-    results.save_images(tmp_path / "images", "fog", 3, confidence, correct.astype(int))
-    loaded, right = results.load_images(tmp_path / "images", "fog", 3)
-    assert (loaded.dtype, right.dtype) == (np.float32, np.bool_)
-    np.testing.assert_array_equal(loaded, confidence.astype(np.float32))
-    np.testing.assert_array_equal(right, correct)
+    values = {"confidence": confidence, "correct": confidence > 0.5}
+    results.save_images(tmp_path / "images", "fog", 3, values)
+    loaded = results.load_images(tmp_path / "images", "fog", 3)
+    assert [array.dtype for array in loaded.values()] == [np.float32, np.bool_]
+    np.testing.assert_array_equal(loaded["confidence"], confidence.astype(np.float32))
+    np.testing.assert_array_equal(loaded["correct"], values["correct"])
     first = (tmp_path / "images" / "fog_3.npz").read_bytes()
-    results.save_images(tmp_path / "images", "fog", 3, confidence, correct)
+    results.save_images(tmp_path / "images", "fog", 3, values)
     assert (tmp_path / "images" / "fog_3.npz").read_bytes() == first
 
 
+ONE = {"confidence": [0.5], "correct": [True]}
+
+
 def test_malformed_images(tmp_path):
-    with pytest.raises(InputError, match="same length"):
-        results.save_images(tmp_path, "fog", 3, [0.5], [True, False])
+    with pytest.raises(InputError, match="lists of one length"):
+        results.save_images(tmp_path, "fog", 3, ONE | {"correct": [True, False]})
     with pytest.raises(InputError, match="letters, digits"):
-        results.save_images(tmp_path, "../fog", 3, [0.5], [True])
+        results.save_images(tmp_path, "../fog", 3, ONE)
     with pytest.raises(InputError, match="must be 0. Received: 1"):
-        results.save_images(tmp_path, "clean", 1, [0.5], [True])
+        results.save_images(tmp_path, "clean", 1, ONE)
     with pytest.raises(InputError, match="no such file"):
         results.load_images(tmp_path, "fog", 3)
     assert list(tmp_path.iterdir()) == []
@@ -192,11 +247,8 @@ def test_damaged_images(tmp_path, data):
 
 def test_truncated_and_foreign_images(tmp_path):
     path = tmp_path / "fog_3.npz"
-    results.save_images(tmp_path, "fog", 3, [0.5], [True])
+    results.save_images(tmp_path, "fog", 3, ONE)
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(InputError, match="no record of images"):
-        results.load_images(tmp_path, "fog", 3)
-    np.savez(path, something=np.zeros(3))
     with pytest.raises(InputError, match="no record of images"):
         results.load_images(tmp_path, "fog", 3)
     with open(path, "wb") as file:

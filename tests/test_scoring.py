@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dynmix_tf import corruptions, export, models, results, scoring
+from dynmix_tf import corruptions, export, metrics, models, results, scoring
 from dynmix_tf.benchmarks import GeneratedBenchmark
 from dynmix_tf.callbacks import RobustnessEvaluation
 from dynmix_tf.consistency import ConsistencyModel
@@ -48,13 +48,19 @@ def test_rows_are_what_numpy_says(network, benchmark, tmp_path):
             images = corruptions.corrupt(images, row["corruption"], row["severity"], seed=4)
         p = tf.nn.softmax(network(images.astype("float32"), training=False)).numpy()
         correct = p.argmax(axis=1) == benchmark.labels
-        confidence, kept = results.load_images(
+        kept = results.load_images(
             tmp_path / "images" / row["measurement"], row["corruption"], row["severity"]
         )
-        np.testing.assert_allclose(confidence, p.max(axis=1), rtol=1e-5)
-        np.testing.assert_array_equal(kept, correct)
+        np.testing.assert_allclose(kept["confidence"], p.max(axis=1), rtol=1e-5)
+        np.testing.assert_array_equal(kept["correct"], correct)
         assert row["error"] == pytest.approx(1 - correct.mean())
-        assert row["rms_calibration_error"] == rms_calibration_error(confidence, correct)
+        calibration = rms_calibration_error(kept["confidence"], correct)
+        assert row["rms_calibration_error"] == calibration
+        likelihood = metrics.negative_log_likelihood(p, benchmark.labels)
+        assert row["negative_log_likelihood"] == pytest.approx(likelihood, abs=1e-6)
+        assert row["brier_score"] == pytest.approx(metrics.brier_score(p, benchmark.labels))
+        spread = metrics.expected_calibration_error(kept["confidence"], correct)
+        assert row["expected_calibration_error"] == spread
         assert row["num_images"] == 20 and row["dataset"] == "crops" and row["benchmark_seed"] == 4
 
 
@@ -91,7 +97,7 @@ def test_other_models_and_benchmarks_are_measured_beside(network, benchmark, tmp
     assert results.read(tmp_path / "robustness.csv") == [*first, *second, *rows]
     for row in first:  # and nothing of the first was overwritten
         folder = tmp_path / "images" / row["measurement"]
-        _, correct = results.load_images(folder, row["corruption"], row["severity"])
+        correct = results.load_images(folder, row["corruption"], row["severity"])["correct"]
         assert row["error"] == pytest.approx(1 - correct.mean())
 
 
