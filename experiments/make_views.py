@@ -27,13 +27,13 @@ def main() -> None:
     from PIL import Image, ImageOps
 
     from dynmix_tf.data.photos import CLASS_NAMES, photographs
-    from dynmix_tf.reports import plots
+    from dynmix_tf.reports import image_plots
 
     (path,) = sys.argv[1:]
     chosen = [photographs()[CLASS_NAMES.index(name)] for name in ("chelsea", "astronaut", "rocket")]
     images = [np.asarray(ImageOps.fit(Image.fromarray(photo), (160, 160))) for photo in chosen]
     titles = ["original", *(f"view {number}" for number in range(1, COLUMNS + 1))]
-    plots.views(Path(path), rows_of_views(np.stack(images)), titles)
+    image_plots.views(Path(path), rows_of_views(np.stack(images)), titles)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from dynmix_tf.errors import InputError
 from dynmix_tf.files import complete_lines, write_atomic
 from dynmix_tf.metrics import ALEXNET_IMAGENET_C_EXTRA
-from dynmix_tf.reports import plots, tables
+from dynmix_tf.reports import image_plots, plots, tables
 from dynmix_tf.reports.summary import Summary, summary
 from dynmix_tf.results import read
 
@@ -51,7 +51,7 @@ def write_report(
         folder: Where to write; created where missing.
         run_folders: The runs, in the order of the table.
         title: Heading of the page.
-        views: Rows of images (original and mixed views) for a picture, see `plots.views`.
+        views: Rows of images (original and mixed views) for a picture, see `image_plots.views`.
 
     Returns:
         The path of `report.md`.
@@ -85,7 +85,7 @@ def write_report(
         plots.training_curves(folder / "training_curves.png", epochs)
         parts += ["## Training\n", "![Training loss by epoch](training_curves.png)\n"]
     if views is not None:
-        plots.views(folder / "views.png", views)
+        image_plots.views(folder / "views.png", views)
         parts += ["## What the network is shown\n", "![Original and mixed views](views.png)\n"]
     parts += ["## What was measured\n", _measured(runs), *_settings(runs)]
     path = folder / "report.md"

@@ -19,11 +19,11 @@ from PIL import Image, ImageColor
 
 from dynmix_tf.data.photos import CLASS_NAMES, photographs
 from dynmix_tf.files import write_atomic
-from dynmix_tf.reports import plots
+from dynmix_tf.reports import style
 
 WIDTH = 9.0  # inches
 INK, SOFT, FAINT = "#24292f", "#57606a", "#d9dde2"
-ORIGINAL, MIXED = plots.colors(["Standard", "Dynamic Mixup"]).values()
+ORIGINAL, MIXED = style.colors(["Standard", "Dynamic Mixup"]).values()
 _EXACT = ("white", INK, SOFT, FAINT, ORIGINAL, MIXED)
 # Squares that show the subject of a photograph: top, left, side in pixels. The pictures show these
 # four, public domain or CC0; two of the others would have to name their photographers.
