@@ -22,19 +22,15 @@ __all__ = ["define_flags", "load_tensorflow", "run", "settings_from_flags", "wri
 def define_flags(settings: type) -> None:
     """Defines one flag for each field of a dataclass of settings."""
     for setting in dataclasses.fields(settings):
-        default, text = setting.default, setting.metadata["help"]
-        # bool is an int to Python, so it is asked first
-        for kind, define in (
-            (bool, flags.DEFINE_bool),
-            (int, flags.DEFINE_integer),
-            (float, flags.DEFINE_float),
-            (str, flags.DEFINE_string),
-        ):
-            if isinstance(default, kind):
-                choices = [choice for choice in setting.metadata["choices"] if choice]
-                text += f" ({' | '.join(choices)})" if choices else ""
-                define(setting.name, default, text)
-                break
+        text, choices = setting.metadata["help"], setting.metadata["choices"]
+        text += f" ({' | '.join(choices)})" if choices else ""
+        define = {
+            bool: flags.DEFINE_bool,
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            str: flags.DEFINE_string,
+        }[setting.metadata["kind"]]
+        define(setting.name, setting.default, text)
 
 
 def settings_from_flags(settings: type) -> Any:

@@ -8,23 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dynmix_tf.errors import InputError, unknown_name
+from dynmix_tf.methods import METHODS, SETTINGS
 
-__all__ = ["METHODS", "TrainConfig"]
+__all__ = ["TrainConfig"]
 
-METHODS = ("standard", "dynmix")
 CONSISTENCY = ("jsd", "jsd_single", "none")
 OPERATIONS = ("standard", "imagenet", "augmix", "all")
-
-
-VIEW_SETTINGS = (
-    "consistency_weight", "operations", "severity", "alpha", "num_chains", "max_depth", "mixing",
-    "mix_weights",
-)  # fmt: skip
 LARGEST = 2**31 - 1
 
 
-def _setting(default: Any, help: str, choices: tuple[str, ...] = (), low: float | None = None):
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low})
+def _setting(
+    default: Any,
+    help: str,
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    kind: type | None = None,
+) -> Any:
+    """A field; a default of None, which needs the `kind`, leaves the value to the method."""
+    kind = kind or type(default)
+    metadata = {"help": help, "choices": choices, "low": low, "kind": kind}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -71,24 +74,48 @@ class TrainConfig:
         "network: small_cnn, allconvnet, densenet_40_12, densenet_bc_100_12, resnext29_4x32d, "
         "wrn_<depth>_<width>, resnet50 or alexnet",
     )
-    method: str = _setting("dynmix", "training method", METHODS)
+    method: str = _setting("dynmix", "training method", tuple(METHODS))
     consistency: str = _setting(
-        "", "loss over the views; empty is the method's own (dynmix: jsd)", ("", *CONSISTENCY)
+        None,
+        "loss over the views of augmix and dynmix, whose own is jsd; none trains on one view",
+        CONSISTENCY,
+        kind=str,
     )
     consistency_weight: float = _setting(12.0, "lambda, the weight of the consistency loss", low=0)
     operations: str = _setting(
-        "standard",
-        "operations of Dynamic Mixup; some of `all` resemble the benchmarks' corruptions",
+        None,
+        "operations of augmix (its own: augmix) and dynmix (its own: standard); imagenet adds "
+        "downscale; some of `all` resemble the benchmarks' corruptions",
         OPERATIONS,
+        kind=str,
     )
-    severity: float = _setting(3.0, "strength of the operations, 0 to 10", low=0)
-    alpha: float = _setting(1.0, "mixing weight ~ Beta(alpha, alpha)", low=0)
-    num_chains: int = _setting(2, "augmented versions in each mix", low=1)
-    max_depth: int = _setting(2, "operations in the longest chain", low=1)
-    mixing: str = _setting("dynamic", "mixing rule", ("dynamic", "linear"))
+    severity: float = _setting(3.0, "strength of these operations, 0 to 10", low=0)
+    alpha: float = _setting(
+        1.0, "mixing weight ~ Beta(alpha, alpha), of mixup, cutmix, augmix and dynmix", low=0
+    )
+    num_chains: int = _setting(
+        None, "augmented versions in each mix: 2 of dynmix, 3 of augmix", low=1, kind=int
+    )
+    max_depth: int = _setting(2, "operations in dynmix' longest chain", low=1)
+    mixing: str = _setting("dynamic", "mixing rule of dynmix", ("dynamic", "linear"))
     mix_weights: str = _setting(
-        "complementary", "whether the mixing weights sum to 1", ("complementary", "independent")
+        "complementary",
+        "whether the mixing weights of dynmix sum to 1",
+        ("complementary", "independent"),
     )
+    cutmix_probability: float = _setting(0.5, "of cutmix to mix an image", low=0)
+    policy: str = _setting(
+        "auto",
+        "sub-policies of autoaugment, without what overlaps with the corruptions; auto is that "
+        "of CIFAR up to 64 px",
+        ("auto", "cifar10*", "imagenet*"),
+    )
+    attack_epsilon: float = _setting(
+        8.0, "how far adversarial moves a pixel at most, grey levels", low=0
+    )
+    attack_step_size: float = _setting(2.0, "step of the attack, grey levels", low=0)
+    attack_steps: int = _setting(10, "steps of the attack", low=0)
+    sin_dir: str = _setting("", "folder of Stylized-ImageNet, which sin trains on as well")
     epochs: int = _setting(100, "passes over the training images", low=1)
     batch_size: int = _setting(128, "images in a step, over all devices", low=1)
     learning_rate: float = _setting(0.1, "highest learning rate", low=0)
@@ -101,7 +128,12 @@ class TrainConfig:
         False, "take --learning_rate for 256 images, and scale it by --batch_size"
     )
     momentum: float = _setting(0.9, "Nesterov momentum", low=0)
-    l2: float = _setting(5e-4, "weight decay, coupled as in PyTorch", low=0)
+    l2: float = _setting(
+        None,
+        "weight decay, coupled as in PyTorch: 1e-4 of mixup, 5e-4 of others",
+        low=0,
+        kind=float,
+    )
     label_smoothing: float = _setting(0.0, "share of each label given to all classes", low=0)
     ema: float = _setting(
         0.0, "momentum of an average of the weights, which is what is saved; 0 is none", low=0
@@ -143,25 +175,46 @@ class TrainConfig:
                 "--jit_compile=on is not possible with --deterministic, where Keras compiles "
                 "nothing; add --nodeterministic"
             )
-        own = {"standard": "none", "dynmix": "jsd"}[self.method]
-        if not self.consistency:
-            object.__setattr__(self, "consistency", own)
-        if self.method == "standard" and self.consistency != "none":
+        self._settle_method()
+
+    def _settle_method(self) -> None:
+        """Fills in the method's own values, and refuses settings that it does not have."""
+        method = METHODS[self.method]
+        own = {"l2": 5e-4, "consistency": method.consistency[0], **method.own}
+        for name, value in own.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        if self.consistency not in method.consistency:
             raise InputError(
-                f"--method=standard has one view, so no --consistency={self.consistency}; "
+                f"--method={self.method} has one view, so no --consistency={self.consistency}; "
                 "leave it out, or use --method=dynmix"
             )
         for setting in dataclasses.fields(self):
-            value = getattr(self, setting.name)
-            if (
-                self.method == "standard"
-                and setting.name in VIEW_SETTINGS
-                and value != setting.default
-            ):
+            value, owners = getattr(self, setting.name), SETTINGS.get(setting.name)
+            if owners and self.method not in owners and value != setting.default:
                 raise InputError(
-                    f"--method=standard makes no views, so --{setting.name}={value} would do "
-                    "nothing; leave it out, or use --method=dynmix"
+                    f"--{setting.name}={value} would do nothing with --method={self.method}; "
+                    f"leave it out, or use it with --method={' or '.join(owners)}"
                 )
+        if self.consistency == "none" and self.consistency_weight != 12.0:
+            raise InputError(
+                f"--consistency_weight={self.consistency_weight} would do nothing with "
+                "--consistency=none; leave it out, or use --consistency=jsd"
+            )
+        if self.method == "sin" and not self.sin_dir:
+            raise InputError(
+                "--method=sin needs --sin_dir=FOLDER, Stylized-ImageNet as the code of "
+                "github.com/rgeirhos/Stylized-ImageNet writes it (train/<synset>/*.png): run its "
+                "create_stylized_imagenet.sh, with 0.5 for `--alpha` in code/general.py, the "
+                "paper's coefficient"
+            )
+        if not self.cutmix_probability <= 1:
+            raise InputError(
+                f"--cutmix_probability must be in [0, 1]. Received: {self.cutmix_probability}"
+            )
+        for name in ("attack_epsilon", "attack_step_size"):
+            if not getattr(self, name) <= 255:
+                raise InputError(f"--{name} must be in [0, 255]. Received: {getattr(self, name)}")
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -179,7 +232,9 @@ class TrainConfig:
 
 def _check(setting: dataclasses.Field, value: Any) -> None:
     choices, low = setting.metadata["choices"], setting.metadata["low"]
+    if value is None and setting.default is None:
+        return
     if choices and value not in choices:
-        raise unknown_name(f"--{setting.name}", str(value), [name for name in choices if name])
+        raise unknown_name(f"--{setting.name}", str(value), choices)
     if low is not None and not low <= value <= LARGEST:
         raise InputError(f"--{setting.name} must be {low} or more, below 2**31. Received: {value}")

@@ -7,6 +7,7 @@ from typing import Any
 from dynmix_tf import models
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.consistency import ConsistencyModel
+from dynmix_tf.methods import METHODS
 from dynmix_tf.optimizers import CoupledSGD, WarmUp, cosine_schedule, step_schedule
 
 __all__ = ["model_from_config"]
@@ -29,9 +30,7 @@ def model_from_config(
         'jsd'
     """
     network = models.build(config.model, image_shape, num_classes, seed=config.seed)
-    model = ConsistencyModel(
-        network, config.consistency, config.consistency_weight, config.label_smoothing
-    )
+    model = METHODS[config.method].model(config, network)
     rate = config.learning_rate * (config.batch_size / 256 if config.linear_scaling else 1)
     decay = {"cosine": cosine_schedule, "step": step_schedule}[config.schedule]
     schedule = decay(rate, config.epochs * steps)

@@ -7,11 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from dynmix_tf import randomness
-from dynmix_tf.augment import DynamicMixup, StandardAugmentation, Views
+from dynmix_tf.augment import StandardAugmentation, Views
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.consistency import NUM_VIEWS
 from dynmix_tf.data import ImageData, ImageFiles
 from dynmix_tf.errors import InputError
+from dynmix_tf.methods import METHODS
 
 __all__ = ["make_views", "training_dataset"]
 
@@ -28,12 +29,13 @@ def training_dataset(config: TrainConfig, data: ImageData, start: int = 0) -> tf
 
     Returns:
         `(views, labels)`, or `(images, labels)` where the method has one view; float32 images
-        0..255 `(batch_size, H, W, 3)`, int32 labels.
+        0..255 `(batch_size, H, W, 3)`, int32 labels, or float32 probabilities
+        `(batch_size, classes)` of mixup and cutmix.
     """
     source = data.train_images
     in_files = isinstance(source, ImageFiles)
     crop = _make_crop(config, data.image_shape[:2], in_files)
-    views = make_views(config, None if in_files else crop)
+    views = make_views(config, None if in_files else crop, data.image_shape, data.num_classes)
     count = len(source)
     seed = tf.constant([config.seed, 0], tf.int64)
     with tf.device("cpu"):
@@ -54,8 +56,10 @@ def training_dataset(config: TrainConfig, data: ImageData, start: int = 0) -> tf
         return position, crop.decode(tf.io.read_file(path), key)
 
     def augment(positions: Any, batch: Any) -> Any:
-        made = views.augment(batch, randomness.example_keys(seed, positions))
-        return (made if len(made) > 1 else made[0]), tf.gather(labels, place(positions))
+        # needs the whole global batch, in which mixup and cutmix find their partners: a worker
+        # that trains on a part of it cuts that part out of the result
+        keys = randomness.example_keys(seed, positions)
+        return views.apply(batch, tf.gather(labels, place(positions)), keys=keys)
 
     ds = tf.data.Dataset.counter(start * config.batch_size)
     if in_files:
@@ -84,19 +88,17 @@ def _make_crop(config: TrainConfig, size: tuple[int, int], in_files: bool) -> St
     return StandardAugmentation()
 
 
-def make_views(config: TrainConfig, before: StandardAugmentation | None) -> Views:
+def make_views(
+    config: TrainConfig,
+    before: StandardAugmentation | None,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+) -> Views:
     """The method's own views, after what comes `before` all of them."""
-    if config.method == "standard":
+    layer = METHODS[config.method].layer
+    if layer is None:
         return Views(None, before=before)
-    layer = DynamicMixup(
-        operations=config.operations,
-        severity=config.severity,
-        alpha=config.alpha,
-        num_chains=config.num_chains,
-        max_depth=config.max_depth,
-        mixing=config.mixing,
-        weights=config.mix_weights,
-    )
+    made = layer(config, image_shape, num_classes)
     if config.consistency == "none":
-        return Views(layer, num_views=1, before=before, original=False)
-    return Views(layer, num_views=NUM_VIEWS[config.consistency] - 1, before=before)
+        return Views(made, num_views=1, before=before, original=False)
+    return Views(made, num_views=NUM_VIEWS[config.consistency] - 1, before=before)

@@ -21,7 +21,8 @@ from dynmix_tf.files import write_atomic
 from dynmix_tf.version import __version__
 
 __all__ = [
-    "environment", "first_line", "identity", "load_data", "open_run", "record_start", "settings",
+    "environment", "first_line", "identity", "load_data", "load_training_data", "open_run",
+    "record_start", "settings",
 ]  # fmt: skip
 
 
@@ -61,6 +62,14 @@ def load_data(settings: dict[str, Any]) -> ImageData:
     names = ("data_dir", "image_size", "skip_damaged", "num_train", "num_test")
     given = {name: settings[name] for name in names if settings.get(name)}
     return data.load(settings["dataset"], **given)
+
+
+def load_training_data(config: TrainConfig) -> ImageData:
+    """The images that a run trains and is tested on; of `sin` with the stylised ones."""
+    images = load_data(config.to_json())
+    if config.method == "sin":
+        images = data.add_stylized(images, config.sin_dir, config.num_train, config.skip_damaged)
+    return images
 
 
 def open_run(config: TrainConfig, workdir: Path) -> None:

@@ -34,7 +34,7 @@ def main() -> None:
 
     models.check_name(config.model)
     runs.open_run(config, workdir)
-    images = runs.load_data(config.to_json())
+    images = runs.load_training_data(config)
     commands.load_tensorflow()
     from dynmix_tf import engine, scoring
     from dynmix_tf.benchmarks import GeneratedBenchmark
@@ -52,7 +52,8 @@ def main() -> None:
         callbacks = [RobustnessEvaluation(benchmark, ROBUSTNESS_EVERY.value, path, **names)]
     network = engine.train(config, images, workdir, callbacks)
     if EVALUATE.value:
-        scoring.warn_of_overlap(config.operations, benchmark)
+        if config.operations:
+            scoring.warn_of_overlap(config.operations, benchmark)
         scoring.score(
             scoring.network_predictor(network),
             benchmark,

@@ -60,7 +60,7 @@ def test_help_is_no_mistake_and_loads_no_tensorflow():
         ("train", ["--workdir=w", "--dataset=photos", "--data_dir=x"], "takes no `data_dir`"),
         ("train", ["--flagfile=absent"], "absent"),
         ("train", ["--workdir=w", "--seed=3000000000"], "--seed must be 0 or more, below 2**31"),
-        ("train", ["--workdir=w", "--method=standard", "--mixing=linear"], "makes no views"),
+        ("train", ["--workdir=w", "--method=standard", "--mixing=linear"], "would do nothing"),
         ("train", ["--workdir=m.keras/w", "--dataset=photos"], "m.keras"),
         ("evaluate", [], "--model is missing"),
         ("evaluate", ["--model=absent", "--output_dir=o"], "no model at absent"),

@@ -205,13 +205,11 @@ def test_views_are_those_of_the_settings(photos):
     images = tf.constant(photos.train_images[:4])
     keys = tf.constant([1, 2, 3, 4], tf.uint32)
     for consistency, count in (("jsd", 3), ("jsd_single", 2), ("none", 1)):
-        views = pipeline.make_views(TrainConfig(consistency=consistency), None).augment(
-            images, keys
-        )
-        assert len(views) == count
-    layer = pipeline.make_views(
-        TrainConfig(severity=1.5, alpha=0.4, operations="imagenet"), None
-    ).layer
+        config = TrainConfig(consistency=consistency)
+        views = pipeline.make_views(config, None, (32, 32, 3), 9)
+        assert len(views.augment(images, keys)) == count
+    config = TrainConfig(severity=1.5, alpha=0.4, operations="imagenet")
+    layer = pipeline.make_views(config, None, (32, 32, 3), 9).layer
     assert (layer.severity, layer.alpha, layer.operations) == (1.5, 0.4, "imagenet")
 
 

@@ -19,10 +19,14 @@ from dynmix_tf.data.image_files import ImageFiles
 from dynmix_tf.data.npz import load_npz
 from dynmix_tf.data.packed import write_packed
 from dynmix_tf.data.photos import load_photos
+from dynmix_tf.data.stylized import add_stylized
 from dynmix_tf.data.tfds import load_tfds
 from dynmix_tf.errors import InputError, unknown_name
 
-__all__ = ["ImageData", "ImageFiles", "find_fashion_mnist", "load", "names", "write_packed"]
+__all__ = [
+    "ImageData", "ImageFiles", "add_stylized", "find_fashion_mnist", "load", "names",
+    "write_packed",
+]  # fmt: skip
 
 _LOADERS: dict[str, Callable[..., ImageData]] = {
     "cifar10": load_cifar10,

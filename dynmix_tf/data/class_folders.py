@@ -14,7 +14,7 @@ from dynmix_tf.data.image_data import ImageData
 from dynmix_tf.data.image_files import ImageFiles, decode, in_threads
 from dynmix_tf.errors import InputError
 
-__all__ = ["damaged", "load_folder", "load_imagenet2012", "tell_damaged"]
+__all__ = ["damaged", "load_folder", "load_imagenet2012", "read_classes", "tell_damaged"]
 
 _TEST_FOLDERS = ("val", "validation", "test")
 _IN_MEMORY = 64  # px
@@ -83,15 +83,26 @@ def load_folder(
                 f"'{root}' holds {len(files)} images, too few to keep some for testing; "
                 "make the folders train/ and val/ yourself"
             )
-    train, test = _whole(train, skip_damaged), _whole(test, skip_damaged)
+    splits = (_read(_whole(files, skip_damaged), image_size) for files in (train, test))
+    (train_images, train_labels), (test_images, test_labels) = splits
     return ImageData(
         name or root.resolve().name,
-        _images(train, image_size),
-        np.array([label for _, label in train], np.int32),
-        _images(test, image_size),
-        np.array([label for _, label in test], np.int32),
-        tuple(classes),
-    )
+        train_images, train_labels, test_images, test_labels, tuple(classes),
+    )  # fmt: skip
+
+
+def read_classes(
+    root: Path, classes: Sequence[str], image_size: int, skip_damaged: bool = False
+) -> tuple[np.ndarray | ImageFiles, np.ndarray]:
+    """The images and labels of one split: `<root>/<class>/*`, read as `load_folder` does.
+
+    Raises:
+        InputError: A class has no folder, or an empty one, or files are damaged.
+    """
+    for name in classes:
+        if not (root / name).is_dir():
+            raise InputError(f"no folder '{root / name}'; expected one for each class")
+    return _read(_whole(_files(root, classes), skip_damaged), image_size)
 
 
 def load_imagenet2012(
@@ -229,8 +240,11 @@ def _decodes(path: Path) -> bool:
     return True
 
 
-def _images(files: list[tuple[Path, int]], image_size: int) -> np.ndarray | ImageFiles:
+def _read(
+    files: list[tuple[Path, int]], image_size: int
+) -> tuple[np.ndarray | ImageFiles, np.ndarray]:
     paths = np.array([str(path) for path, _ in files])
+    labels = np.array([label for _, label in files], np.int32)
     if image_size > _IN_MEMORY:
-        return ImageFiles(paths, image_size)
-    return np.asarray(ImageFiles(paths, image_size, resize_to=image_size))
+        return ImageFiles(paths, image_size), labels
+    return np.asarray(ImageFiles(paths, image_size, resize_to=image_size)), labels

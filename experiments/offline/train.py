@@ -31,6 +31,7 @@ MINUTES = flags.DEFINE_float("minutes", 8.0, "longest time that one command trai
 EVALUATE = flags.DEFINE_bool("evaluate", True, "evaluate under generated corruption at the end")
 
 TO_BE_CONTINUED = 75
+METHODS = ("standard", "dynmix")  # whose views are made on the accelerator
 # what the loop over steps does not do; --strategy and --jit_compile have nothing to choose here
 UNUSED = (
     "image_size", "skip_damaged", "crop", "num_chains", "ema", "accumulation_steps", "jit_compile",
@@ -82,7 +83,12 @@ def main() -> None:
 
 
 def refuse_unused(config: TrainConfig) -> None:
-    defaults = TrainConfig()
+    if config.method not in METHODS:
+        raise InputError(
+            f"offline training knows --method={' and '.join(METHODS)}. Received: {config.method}; "
+            "train with python -m dynmix_tf.train"
+        )
+    defaults = TrainConfig(method=config.method)
     for name in UNUSED:
         value = getattr(config, name)
         if value != getattr(defaults, name):
