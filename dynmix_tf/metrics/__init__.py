@@ -14,7 +14,13 @@ from dynmix_tf.metrics.corruption_error import (
     relative_mean_corruption_error,
     unnormalized_corruption_error,
 )
-from dynmix_tf.metrics.flips import flip_probability, mean_flip_rate, top5_distance
+from dynmix_tf.metrics.flips import (
+    flip_probability,
+    flips_per_sequence,
+    mean_flip_rate,
+    top5_distance,
+    top5_distances_per_sequence,
+)
 from dynmix_tf.metrics.likelihood import brier_score, negative_log_likelihood
 
 __all__ = [
@@ -27,11 +33,13 @@ __all__ = [
     "corruption_error",
     "expected_calibration_error",
     "flip_probability",
+    "flips_per_sequence",
     "mean_corruption_error",
     "mean_flip_rate",
     "negative_log_likelihood",
     "relative_mean_corruption_error",
     "rms_calibration_error",
     "top5_distance",
+    "top5_distances_per_sequence",
     "unnormalized_corruption_error",
 ]

@@ -15,7 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 from dynmix_tf.errors import InputError, unknown_name
 from dynmix_tf.metrics.alexnet import ALEXNET_IMAGENET_P
 
-__all__ = ["flip_probability", "mean_flip_rate", "top5_distance"]
+__all__ = [
+    "flip_probability",
+    "flips_per_sequence",
+    "mean_flip_rate",
+    "top5_distance",
+    "top5_distances_per_sequence",
+]
+
+_TOP = 5
 
 
 def flip_probability(predictions: ArrayLike, noise: bool = False, step: int = 1) -> float:
@@ -38,14 +46,32 @@ def flip_probability(predictions: ArrayLike, noise: bool = False, step: int = 1)
         >>> flip_probability([[1, 1, 2, 2, 1]], noise=True)
         0.5
     """
-    classes = np.asarray(predictions)
-    if classes.ndim != 2 or classes.dtype.kind not in "iu":
-        raise InputError(
-            "`predictions` must be class numbers (videos, frames). "
-            f"Received: {classes.dtype} {classes.shape}"
-        )
+    return float(flips_per_sequence(predictions, noise, step).mean())
+
+
+def flips_per_sequence(
+    predictions: ArrayLike, noise: bool = False, step: int = 1
+) -> NDArray[np.float64]:
+    """The flip probability of each video: what its mean over a benchmark is uncertain by.
+
+    Args:
+        predictions: As `flip_probability`.
+        noise: As `flip_probability`.
+        step: As `flip_probability`.
+
+    Returns:
+        float64 `(videos,)`, the means over the comparisons of a video, 0..1.
+
+    Raises:
+        InputError: As `flip_probability`.
+
+    Example:
+        >>> flips_per_sequence([[1, 1, 2, 2, 1], [3, 3, 3, 3, 3]])
+        array([0.5, 0. ])
+    """
+    classes = _class_numbers("predictions", predictions, 2, "(videos, frames)")
     before, after = _pairs(classes, noise, step)
-    return float(np.mean(before != after))
+    return (before != after).mean(axis=1)
 
 
 def top5_distance(scores: ArrayLike, noise: bool = False, step: int = 1) -> float:
@@ -72,8 +98,8 @@ def top5_distance(scores: ArrayLike, noise: bool = False, step: int = 1) -> floa
         >>> top5_distance(scores)
         2.0
     """
-    values = np.asarray(scores)
-    if values.ndim != 3 or values.shape[2] < 5 or values.dtype.kind not in "fiu":
+    values = _rectangular("scores", scores)
+    if values.ndim != 3 or values.shape[2] < _TOP or values.dtype.kind not in "fiu":
         raise InputError(
             "`scores` must be numbers (videos, frames, classes), five classes or more. "
             f"Received: {values.dtype} {values.shape}"
@@ -81,11 +107,45 @@ def top5_distance(scores: ArrayLike, noise: bool = False, step: int = 1) -> floa
     if np.isnan(values).any():
         raise InputError("`scores` holds values that are no numbers (NaN)")
     order = np.argsort(-values.astype(np.float64), axis=2, kind="stable")
-    ranks = np.argsort(order, axis=2, kind="stable")  # 0 for the likeliest
-    first_five, _ = _pairs(order[..., :5], noise, step)
-    _, later = _pairs(ranks, noise, step)
-    moved = np.minimum(np.take_along_axis(later, first_five, axis=2), 5)
-    return float(np.abs(moved - np.arange(5)).sum(axis=2).mean())
+    return float(top5_distances_per_sequence(order[..., :_TOP], noise, step).mean())
+
+
+def top5_distances_per_sequence(
+    top5: ArrayLike, noise: bool = False, step: int = 1
+) -> NDArray[np.float64]:
+    """The top-5 distance of each video, from the five likeliest classes of its frames.
+
+    These are all that `top5_distance` looks at: a class that left the first five has the same
+    part in the sum wherever it went.
+
+    Args:
+        top5: Class numbers `(videos, frames, 5)`, the likeliest first.
+        noise: As `flip_probability`.
+        step: As `flip_probability`.
+
+    Returns:
+        float64 `(videos,)`, the means over the comparisons of a video, 0..15.
+
+    Raises:
+        InputError: No whole numbers `(videos, frames, 5)`, a class twice in a frame, too few
+            frames, or a step with noise.
+
+    Example:
+        >>> top5_distances_per_sequence([[[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [1, 0, 2, 3, 9]]])
+        array([1.5])
+    """
+    classes = _class_numbers("top5", top5, 3, "(videos, frames, 5), five of each frame")
+    if classes.shape[2] != _TOP:
+        raise InputError(f"`top5` must hold five classes of each frame. Received: {classes.shape}")
+    in_order = np.sort(classes, axis=2)
+    if (in_order[..., 1:] == in_order[..., :-1]).any():
+        raise InputError(
+            "`top5` must hold five different classes of each frame; one is there twice"
+        )
+    before, after = _pairs(classes, noise, step)
+    same = before[..., :, None] == after[..., None, :]
+    ranks = np.where(same.any(axis=3), same.argmax(axis=3), _TOP)  # 0 for the likeliest
+    return np.abs(ranks - np.arange(_TOP)).sum(axis=2).mean(axis=1)
 
 
 def mean_flip_rate(
@@ -129,6 +189,22 @@ def mean_flip_rate(
     if still := [name for name, value in baseline.items() if value == 0]:
         raise InputError(f"the baseline never flips on {', '.join(still)}: nothing to divide by")
     return 100 * float(np.mean([probabilities[name] / baseline[name] for name in baseline]))
+
+
+def _rectangular(name: str, values: ArrayLike) -> NDArray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise InputError(f"`{name}` must have as many frames for every video") from None
+
+
+def _class_numbers(name: str, values: ArrayLike, ndim: int, shape: str) -> NDArray:
+    classes = _rectangular(name, values)
+    if classes.ndim != ndim or classes.dtype.kind not in "iu":
+        raise InputError(
+            f"`{name}` must be class numbers {shape}. Received: {classes.dtype} {classes.shape}"
+        )
+    return classes
 
 
 def _pairs(frames: NDArray, noise: bool, step: int) -> tuple[NDArray, NDArray]:
