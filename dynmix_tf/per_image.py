@@ -25,8 +25,8 @@ def image_values(
     batches: Iterable[tuple[np.ndarray, np.ndarray]],
     num_classes: int,
     told: Callable[[int], Any] = lambda images: None,
-) -> Values:
-    """What each image got.
+) -> tuple[Values, np.ndarray]:
+    """What each image got, and the image that the model found least likely.
 
     Args:
         predict: uint8 `(N, H, W, C)` to probabilities `(N, classes)`.
@@ -35,35 +35,40 @@ def image_values(
         told: Called after each batch with its number of images.
 
     Returns:
-        `confidence`, `negative_log_likelihood` and `brier_score`, float32, and `correct`, bool,
-        each `(N,)`.
+        Arrays `(N,)`: `confidence`, `negative_log_likelihood` and `brier_score`, float32,
+        `correct`, bool, `label` and `predicted`, int32; and the image whose likelihood is lowest,
+        uint8 `(H, W, C)`.
 
     Raises:
         InputError: The model has another number of classes.
 
     Example:
-        >>> values = image_values(lambda batch: np.eye(10)[labels], [(images, labels)], 10)
+        >>> values, worst = image_values(lambda batch: np.eye(10)[labels], [(images, labels)], 10)
         >>> image_means(values)["error"]
         0.0
     """
-    parts: list[tuple[np.ndarray, ...]] = []
+    parts: list[Values] = []
+    worst, worst_likelihood = np.empty(0), -np.inf
     for images, labels in _read_ahead(batches):
         probabilities = _checked(predict(images), num_classes)
         given = probabilities[np.arange(len(labels)), labels]
-        brier = np.einsum("ij,ij->i", probabilities, probabilities) - 2 * given + 1
+        predicted = probabilities.argmax(axis=1)
         likelihood = -np.log(np.maximum(given, _SMALLEST))
-        correct = probabilities.argmax(axis=1) == labels
-        parts.append((probabilities.max(axis=1), correct, likelihood, brier))
+        squares = np.einsum("ij,ij->i", probabilities, probabilities)
+        parts.append(
+            {
+                "confidence": probabilities.max(axis=1).astype(np.float32),
+                "correct": predicted == labels,
+                "negative_log_likelihood": likelihood.astype(np.float32),
+                "brier_score": (squares - 2 * given + 1).astype(np.float32),
+                "label": np.asarray(labels, np.int32),
+                "predicted": predicted.astype(np.int32),
+            }
+        )
+        if likelihood.max() > worst_likelihood:
+            worst, worst_likelihood = images[likelihood.argmax()], likelihood.max()
         told(len(images))
-    confidence, correct, likelihood, brier = (
-        np.concatenate(part) for part in zip(*parts, strict=True)
-    )
-    return {
-        "confidence": confidence.astype(np.float32),
-        "correct": correct,
-        "negative_log_likelihood": likelihood.astype(np.float32),
-        "brier_score": brier.astype(np.float32),
-    }
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, worst
 
 
 def image_means(values: Values) -> dict[str, float]:

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from PIL import Image
 
 from dynmix_tf.errors import InputError
 from dynmix_tf.files import append_line, complete_lines, write_atomic
 
-__all__ = ["FIELDS", "append", "load_images", "read", "save_images"]
+__all__ = ["FIELDS", "append", "images_path", "load_images", "read", "save_images"]
 
 _TEXT, _WHOLE, _FRACTION, _REAL = "text of one line", "a whole number", "in 0..1", "a number"
 
@@ -162,7 +163,11 @@ def read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def save_images(
-    folder: str | os.PathLike[str], corruption: str, level: int, values: Mapping[str, ArrayLike]
+    folder: str | os.PathLike[str],
+    corruption: str,
+    level: int,
+    values: Mapping[str, ArrayLike],
+    worst: np.ndarray | None = None,
 ) -> None:
     """Keeps what each image of one condition got, as an `.npz` in `folder`.
 
@@ -171,6 +176,7 @@ def save_images(
         corruption: Name of the corruption or perturbation, or `clean`.
         level: Severity 1..5, 0 for clean images; of sequences the difficulty.
         values: Arrays of one length by name, such as `confidence`; floats are stored as float32.
+        worst: An image to be kept beside them as a `.png`, uint8 `(H, W, 3)`.
 
     Raises:
         InputError: Another shape, or a name that is not made of letters, digits, `_` and `-`.
@@ -186,15 +192,20 @@ def save_images(
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or any(array.ndim != 1 for array in arrays.values()):
         raise InputError(f"values of images must be lists of one length. Received: {shapes}")
+    path = images_path(folder, corruption, level)
+    if worst is not None:
+        picture = io.BytesIO()
+        Image.fromarray(worst.squeeze()).save(picture, "png")
+        write_atomic(path.with_suffix(".png"), picture.getvalue())
     data = io.BytesIO()
-    np.savez(
+    np.savez_compressed(
         data,
         **{
             name: array.astype(np.float32) if array.dtype.kind == "f" else array
             for name, array in arrays.items()
         },
     )
-    write_atomic(_images_path(folder, corruption, level), data.getvalue())
+    write_atomic(path, data.getvalue())
 
 
 def load_images(
@@ -219,7 +230,7 @@ def load_images(
         ...
         dynmix_tf.errors.InputError: no such file: nowhere/fog_3.npz
     """
-    path = _images_path(folder, corruption, level)
+    path = images_path(folder, corruption, level)
     if not path.is_file():
         raise InputError(f"no such file: {path}")
     try:
@@ -300,7 +311,8 @@ def _check_header(path: str | os.PathLike[str], line: str, known: tuple[str, ...
         )
 
 
-def _images_path(folder: str | os.PathLike[str], corruption: str, level: int) -> Path:
+def images_path(folder: str | os.PathLike[str], corruption: str, level: int) -> Path:
+    """The file of `save_images`; with the ending `.png` that of the image kept beside it."""
     if not _NAME.fullmatch(corruption):
         raise InputError(
             f"`corruption` must be made of letters, digits, `_` and `-`. Received: {corruption!r}"

@@ -200,10 +200,10 @@ def score(
             progress.reset(total=len(todo) * len(benchmark))
         for corruption, level in todo:
             progress.set_postfix_str(f"{corruption} {level}", refresh=False)
-            values, columns = measure(corruption, level, progress.update)
+            values, columns, worst = measure(corruption, level, progress.update)
             row = {**common, "corruption": corruption, measure.level: level, **columns}
             folder = Path(images_folder) / common["measurement"]
-            results.save_images(folder, corruption, level, values)
+            results.save_images(folder, corruption, level, values, worst)
             results.append(csv_path, row)
             known[corruption, level] = {name: row.get(name) for name in results.FIELDS}
     return [known[condition] for condition in benchmark.conditions]
@@ -253,31 +253,33 @@ class _Images:
 
     def __init__(self, predict: Predict, benchmark: Any, batch_size: int) -> None:
         self.predict, self.benchmark, self.batch_size = predict, benchmark, batch_size
-        self.first: dict[str, np.ndarray] = {}
+        self.first: tuple[dict[str, np.ndarray], np.ndarray] | None = None
 
     def first_predictions(self, told: Told) -> list[Any]:
         """What tells one model from another, in JSON values; other devices give the same."""
         batches = self.benchmark.batches(*self.benchmark.conditions[0], self.batch_size)
-        values = self._values(_head(batches, _KNOWN_BY), told)
+        values, worst = self._values(_head(batches, _KNOWN_BY), told)
         if len(values["correct"]) == len(self.benchmark):
-            self.first = values
+            self.first = values, worst
         correct = np.packbits(values["correct"][:_KNOWN_BY])
         confidence = values["confidence"][:_KNOWN_BY].mean(dtype=np.float64)
         return [zlib.crc32(correct.tobytes()), f"{confidence:.3f}"]
 
     def __call__(
         self, corruption: str, severity: int, told: Told
-    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        """Values of each image, and the columns of the row."""
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], np.ndarray]:
+        """Values of each image, the columns of the row, and the least likely image."""
         if self.first and (corruption, severity) == self.benchmark.conditions[0]:
             told(len(self.benchmark))
-            values = self.first
+            values, worst = self.first
         else:
             batches = self.benchmark.batches(corruption, severity, self.batch_size)
-            values = self._values(batches, told)
-        return values, per_image.image_means(values)
+            values, worst = self._values(batches, told)
+        return values, per_image.image_means(values), worst
 
-    def _values(self, batches: Iterator[Any], told: Told) -> dict[str, np.ndarray]:
+    def _values(
+        self, batches: Iterator[Any], told: Told
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         return per_image.image_values(self.predict, batches, self.benchmark.num_classes, told)
 
 
@@ -303,7 +305,7 @@ class _Sequences:
 
     def __call__(
         self, perturbation: str, difficulty: int, told: Told
-    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], None]:
         """Values of each sequence, and the columns of the row."""
         key = self._frames(perturbation, difficulty)
         if key == self.key:
@@ -314,7 +316,7 @@ class _Sequences:
             self.key = key
         noise, step = self.benchmark.comparison(perturbation, difficulty)
         values = per_image.flips(self.top5, noise, step)
-        return values, per_image.sequence_means(values)
+        return values, per_image.sequence_means(values), None
 
     def _top5(self, sequences: Iterator[np.ndarray], told: Told) -> np.ndarray:
         return per_image.sequence_values(self.predict, sequences, self.batch_size, told)

@@ -92,7 +92,8 @@ def print_report(folder: Path, settings: dict) -> None:
     """Writes the report over both methods and prints its table."""
     from dynmix_tf import data
     from dynmix_tf.reports import tables
-    from dynmix_tf.reports.report import summaries, write_report
+    from dynmix_tf.reports.finished_runs import comparable_runs
+    from dynmix_tf.reports.report import write_report
 
     report = folder / "report.md"
     runs = [folder / method for method in METHODS]
@@ -107,7 +108,8 @@ def print_report(folder: Path, settings: dict) -> None:
         write_report(
             folder, runs, "Quickstart: Standard against Dynamic Mixup", rows_of_views(images[:6])
         )
-    print(tables.comparison_text(summaries(runs)))
+    figures = {label: run.summary for label, run in comparable_runs(runs).items()}
+    print(tables.comparison_text(figures))
     print(f"report: {report}")
 
 

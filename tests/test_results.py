@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dynmix_tf import results
 from dynmix_tf.errors import InputError
@@ -213,6 +214,13 @@ def test_images_come_back(tmp_path):
     first = (tmp_path / "images" / "fog_3.npz").read_bytes()
     results.save_images(tmp_path / "images", "fog", 3, values)
     assert (tmp_path / "images" / "fog_3.npz").read_bytes() == first
+
+
+def test_an_image_is_kept_beside_them(tmp_path):
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    results.save_images(tmp_path, "fog", 3, ONE, image)
+    path = results.images_path(tmp_path, "fog", 3).with_suffix(".png")
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), image)
 
 
 ONE = {"confidence": [0.5], "correct": [True]}

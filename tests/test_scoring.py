@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from dynmix_tf import corruptions, export, metrics, models, results, scoring
 from dynmix_tf.benchmarks import GeneratedBenchmark
@@ -59,6 +60,12 @@ def test_rows_are_what_numpy_says(network, benchmark, tmp_path):
         likelihood = metrics.negative_log_likelihood(p, benchmark.labels)
         assert row["negative_log_likelihood"] == pytest.approx(likelihood, abs=1e-6)
         assert row["brier_score"] == pytest.approx(metrics.brier_score(p, benchmark.labels))
+        assert (kept["predicted"] == p.argmax(axis=1)).all()
+        assert (kept["label"] == benchmark.labels).all()
+        where = tmp_path / "images" / row["measurement"]
+        worst = results.images_path(where, row["corruption"], row["severity"]).with_suffix(".png")
+        least = p[np.arange(20), benchmark.labels].argmin()
+        np.testing.assert_array_equal(np.asarray(Image.open(worst)), images[least])
         spread = metrics.expected_calibration_error(kept["confidence"], correct)
         assert row["expected_calibration_error"] == spread
         assert row["num_images"] == 20 and row["dataset"] == "crops" and row["benchmark_seed"] == 4

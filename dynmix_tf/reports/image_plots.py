@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from dynmix_tf.errors import InputError
 from dynmix_tf.reports import style
 
-__all__ = ["views"]
+__all__ = ["captioned", "views"]
 
 
 def views(
@@ -43,14 +43,54 @@ def views(
         titles = ["Original", *(f"Mixed view {index}" for index in range(1, columns))]
     if len(titles) != columns:
         raise InputError(f"`titles` must have {columns} entries. Received: {len(titles)}")
-    gap, heading = 0.05, 0.22  # inches
-    width = min(1.5, style.WIDTH / columns)
+    captions = [titles, *([""] * columns for _ in grid[1:])]
+    _draw(path, grid, captions, heading=0.22)
+
+
+def captioned(
+    path: str | os.PathLike[str], images: Sequence[ArrayLike], captions: Sequence[str]
+) -> None:
+    """Draws images five in a row, each with a caption of up to two lines above it.
+
+    Args:
+        path: PNG to write.
+        images: Each (H, W, 3), as `views` takes them.
+        captions: One for each.
+
+    Raises:
+        InputError: No image, another number of captions, or an image as `views` refuses it.
+    """
+    if not images or len(images) != len(captions):
+        raise InputError(
+            "every image needs a caption, and there must be one. "
+            f"Received: {len(images)} images, {len(captions)} captions"
+        )
+    drawn = [_image(image) for image in images]
+    starts = range(0, len(drawn), 5)
+    grid = [drawn[start : start + 5] for start in starts]
+    _draw(
+        path, grid, [captions[start : start + 5] for start in starts], heading=0.32, everywhere=True
+    )
+
+
+def _draw(
+    path: str | os.PathLike[str],
+    grid: Sequence[Sequence[np.ndarray]],
+    captions: Sequence[Sequence[str]],
+    heading: float,
+    everywhere: bool = False,
+) -> None:
+    """Rows of images with captions above the first row, or above every one; sizes in inches."""
+    gap = 0.05
+    width = min(1.5, style.WIDTH / len(grid[0]))
     height = width * max(image.shape[0] / image.shape[1] for row in grid for image in row)
-    figure = Figure(figsize=(width * columns, heading + height * len(grid)))
+    headings = len(grid) if everywhere else 1
+    figure = Figure(figsize=(width * len(grid[0]), heading * headings + height * len(grid)))
     total_width, total_height = figure.get_size_inches()
-    for index, row in enumerate(grid):
-        bottom = height * (len(grid) - 1 - index)
-        for column, image in enumerate(row):
+    for index, (row, row_captions) in enumerate(zip(grid, captions, strict=True)):
+        below = len(grid) - 1 - index
+        bottom = height * below + (heading * below if everywhere else 0)
+        for column, (image, caption) in enumerate(zip(row, row_captions, strict=True)):
             axes = figure.add_axes(
                 (
                     (width * column + gap / 2) / total_width,
@@ -62,8 +102,7 @@ def views(
             # Small images stay blocks of pixels: "antialiased" smooths only when shrinking.
             axes.imshow(image, interpolation="antialiased")
             axes.set_axis_off()
-            if index == 0:
-                axes.set_title(titles[column], fontsize=7, color=style.INK, pad=3)
+            axes.set_title(caption, fontsize=7, color=style.INK, pad=3)
     style.save(figure, path)
 
 

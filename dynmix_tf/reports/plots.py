@@ -244,14 +244,13 @@ def training_curves(
         _curves(panels[0], lines, ["loss", "ce"] if of_parts else ["loss"], 1, look)
         if measured:
             _curves(panels[1], lines, ["corruption_error", "clean_error"], 100, look)
-    captions = ["Training loss", "Error, % (dashed: clean)"]
-    if parts:
-        captions[0] += " (dashed: its cross-entropy part)"
+    captions = ["Loss (dashed: cross-entropy)" if parts else "Loss", "Error, % (dashed: clean)"]
     for axes, caption in zip(panels, captions, strict=False):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("Epoch", fontsize=9.5, color=style.INK)
         style.percent_axis(axes, caption)
-    style.legend(figure, panels[0], "Loss and error by epoch" if measured else "Loss by epoch")
+    title = "Training loss and error by epoch" if measured else "Training loss by epoch"
+    style.legend(figure, panels[0], title)
     style.save(figure, path)
 
 

@@ -8,7 +8,9 @@ from skimage import data
 
 from dynmix_tf import results
 from dynmix_tf.errors import InputError
+from dynmix_tf.reports.finished_runs import comparable_runs
 from dynmix_tf.reports.report import write_report
+from dynmix_tf.reports.worst import worst_images
 
 NAMES = ("gaussian_noise", "snow", "fog")
 
@@ -54,7 +56,10 @@ def test_writes_the_page_and_its_pictures(tmp_path):
     assert path == tmp_path / "out" / "report.md"
     written = files(tmp_path / "out")
     pictures = {"error_by_corruption.png", "by_severity.png", "training_curves.png", "views.png"}
-    assert set(written) == {"report.md"} | pictures
+    assert set(written) == {"report.md", "report.html"} | pictures
+    page = written["report.html"].decode()
+    assert page.count("data:image/png;base64,") == len(pictures) and 'src="data' in page
+    assert ".png" not in page and "<td" in page and "http" not in page
     text = path.read_text()
     assert text.startswith("# Digits\n\n| Method | Clean error | Mean corruption error |")
     for picture in pictures:
@@ -94,7 +99,8 @@ def test_a_single_run_without_training_record(tmp_path):
     text = path.read_text()
     assert "| their_method | 5.0 | 20.0 |" in text
     assert "- Training time, their_method: not recorded\n" in text
-    assert set(files(path.parent)) == {"report.md", "error_by_corruption.png", "by_severity.png"}
+    pages = {"report.md", "report.html"}
+    assert set(files(path.parent)) == pages | {"error_by_corruption.png", "by_severity.png"}
 
 
 def test_runs_of_one_method_are_told_apart_by_their_folders(tmp_path):
@@ -189,3 +195,31 @@ def test_runs_measured_differently_are_not_compared(tmp_path, changes, message):
     runs = [run(tmp_path / "a"), run(tmp_path / "b", "dynmix", **changes)]
     with pytest.raises(InputError, match=f"a and .*b were not measured alike, {message}"):
         write_report(tmp_path / "out", runs)
+
+
+def test_what_each_image_got_is_drawn(tmp_path):
+    """Reliability, and of each corruption the image with the least likely class."""
+    folder = run(tmp_path / "a", names=("fog", "snow"))
+    images = folder / "robustness_images" / "5f3a0c11"
+    generator = np.random.default_rng(0)
+    for name in ("fog", "snow"):
+        for severity in range(1, 6):
+            values = {
+                "confidence": generator.uniform(size=20),
+                "correct": generator.uniform(size=20) > 0.5,
+                "negative_log_likelihood": np.full(20, severity * (2 if name == "fog" else 1)),
+                "label": np.arange(20) % 3,
+                "predicted": np.ones(20, int),
+            }
+            image = np.full((8, 8, 3), 40 * severity, np.uint8)
+            results.save_images(images, name, severity, values, image)
+    path = write_report(tmp_path / "out", [folder])
+    assert {"reliability.png", "worst_0.png"} <= set(files(tmp_path / "out"))
+    assert "## Classified worst: Standard" in path.read_text()
+    (finished,) = comparable_runs([folder]).values()
+    shown, captions = worst_images(images, finished.predictions(), ["cat", "dog", "emu"])
+    assert [caption.split("\n")[0] for caption in captions] == ["fog 5", "snow 5"]
+    assert "\ncat, taken for dog (" in captions[0] and (shown[0] == 200).all()
+    (images / "fog_2.npz").unlink()
+    write_report(tmp_path / "without", [folder])
+    assert not {"reliability.png", "worst_0.png"} & set(files(tmp_path / "without"))
