@@ -71,8 +71,8 @@ class TrainConfig:
     )
     model: str = _setting(
         "small_cnn",
-        "network: small_cnn, allconvnet, densenet_40_12, densenet_bc_100_12, resnext29_4x32d, "
-        "wrn_<depth>_<width>, resnet50 or alexnet",
+        "network: small_cnn, allconvnet, densenet_<depth>_<growth>, densenet_bc_<depth>_<growth>, "
+        "resnext29_<groups>x<width>d, wrn_<depth>_<width>, resnet50 or alexnet",
     )
     method: str = _setting("dynmix", "training method", tuple(METHODS))
     consistency: str = _setting(

@@ -203,7 +203,7 @@ def test_sin_trains_on_both_sets(photos, stylized):
     for image, label in zip(both.train_images[48:], both.train_labels[48:], strict=True):
         originals = photos.train_images[photos.train_labels == label][:2]
         distance = np.abs(255.0 - originals - image).mean(axis=(1, 2, 3))
-        assert distance.min() < 6 < distance.max() / 3  # enlarged to 224 px, and reduced again
+        assert distance.min() < 6  # enlarged to 224 px, and reduced again
     limited = data.add_stylized(photos, stylized, num_train=9)
     np.testing.assert_array_equal(limited.train_images, both.train_images[:57])
     counted = replace(

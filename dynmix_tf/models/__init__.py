@@ -18,13 +18,19 @@ _NAMES = (
     "small_cnn", "allconvnet", "densenet_40_12", "densenet_bc_100_12", "resnext29_4x32d",
     "wrn_16_4", "wrn_40_2", "resnet50", "alexnet",
 )  # fmt: skip
-_WIDE_RESNET = re.compile(r"wrn_(\d+)_(\d+)")
+# families of several sizes, and the n of their depths n*k + 4 (k blocks), where they have one
+_SIZES = {
+    "wrn_<depth>_<width>": (re.compile(r"wrn_(\d+)_(\d+)"), 6),
+    "densenet_<depth>_<growth>": (re.compile(r"densenet_(\d+)_(\d+)"), 3),
+    "densenet_bc_<depth>_<growth>": (re.compile(r"densenet_bc_(\d+)_(\d+)"), 6),
+    "resnext29_<groups>x<width>d": (re.compile(r"resnext29_(\d+)x(\d+)d"), 0),
+}
 _SMALLEST_SIDES = {"allconvnet": 24, "resnet50": 32, "alexnet": 224}
 _IMAGENET = ("resnet50", "alexnet")
 
 
 def names() -> tuple[str, ...]:
-    """The names that `build` knows, without the further sizes of `wrn_<depth>_<width>`."""
+    """The names that `build` knows, without further sizes such as `wrn_28_10`."""
     return _NAMES
 
 
@@ -38,16 +44,28 @@ def check_name(name: str) -> None:
         ...
         dynmix_tf.errors.InputError: unknown model 'wrn_40'; did you mean 'wrn_40_2'? Known: ...
     """
-    match = _WIDE_RESNET.fullmatch(name)
-    if match:
-        depth, width = map(int, match.groups())
-        if depth < 10 or (depth - 4) % 6 or width < 1:
-            raise InputError(
-                f"model '{name}': the depth must be 6n + 4 (10, 16, 22, 28, 34, 40, ...) and the "
-                f"width at least 1. Received: depth={depth}, width={width}"
-            )
-    elif name not in _NAMES:
-        raise unknown_name("model", name, [*_NAMES, "wrn_<depth>_<width>"])
+    family, (first, second) = _size(name)
+    if not family:
+        if name not in _NAMES:
+            raise unknown_name("model", name, [*_NAMES, *_SIZES])
+        return
+    step = _SIZES[family][1]
+    if step and (first < step + 4 or (first - 4) % step):
+        depths = ", ".join(str(step * blocks + 4) for blocks in (1, 2, 3))
+        raise InputError(
+            f"model '{name}': the depth must be {step}n + 4 ({depths}, ...). Received: {first}"
+        )
+    if not (first and second):
+        raise InputError(f"model '{name}': the numbers of {family} must be 1 or more")
+
+
+def _size(name: str) -> tuple[str, tuple[int, int]]:
+    """The family of a name and its two numbers; "" where it has none."""
+    for family, (pattern, _) in _SIZES.items():
+        if match := pattern.fullmatch(name):
+            first, second = map(int, match.groups())
+            return family, (first, second)
+    return "", (0, 0)
 
 
 def build(
@@ -59,7 +77,9 @@ def build(
     """Builds a network with fresh weights.
 
     Args:
-        name: One of `names()`, or `wrn_<depth>_<width>` with a depth of 6n + 4.
+        name: One of `names()`; or another size: `wrn_<depth>_<width>` or
+            `densenet_bc_<depth>_<growth>` with a depth of 6n + 4, `densenet_<depth>_<growth>`
+            with 3n + 4, `resnext29_<groups>x<width>d`.
         input_shape: (height, width, channels); height and width of 8 or more, or None
             for any; 24 or more for `allconvnet`, 32 for `resnet50`, and 224 for `alexnet`.
         num_classes: Number of logits, 2 or more.
@@ -115,17 +135,18 @@ def build(
     make = LayerFactory(seed)
     images = keras.Input(input_shape, name="image")
     rescaled = make.rescaling(imagenet=name in _IMAGENET)(images)
-    if name.startswith("wrn_"):
-        _, depth, width = name.split("_")
-        features = wide_resnet(make, rescaled, int(depth), int(width))
-    elif name == "densenet_40_12":
-        features = densenet(make, rescaled, depth=40, growth=12)
-    elif name == "densenet_bc_100_12":
-        features = densenet(make, rescaled, depth=100, growth=12, bottleneck=True)
+    family, (first, second) = _size(name)
+    if family.startswith("wrn"):
+        features = wide_resnet(make, rescaled, depth=first, width=second)
+    elif family.startswith("densenet"):
+        bottleneck = family.startswith("densenet_bc")
+        features = densenet(make, rescaled, depth=first, growth=second, bottleneck=bottleneck)
+    elif family:
+        features = resnext29(make, rescaled, groups=first, base_width=second)
     else:
         makers = {
-            "small_cnn": small_cnn, "allconvnet": allconvnet, "resnext29_4x32d": resnext29,
-            "resnet50": resnet50, "alexnet": alexnet,
+            "small_cnn": small_cnn, "allconvnet": allconvnet, "resnet50": resnet50,
+            "alexnet": alexnet,
         }  # fmt: skip
         features = makers[name](make, rescaled)
     return keras.Model(images, make.logits(num_classes)(features), name=name)

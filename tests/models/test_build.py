@@ -165,6 +165,24 @@ sys.exit("dynmix_tf" in sys.modules)
 
 
 @pytest.mark.parametrize(
+    ("name", "convolutions", "features"),
+    [
+        ("densenet_10_4", 9, 32),
+        ("densenet_bc_16_4", 15, 16),
+        ("resnext29_2x8d", 31, 1024),
+    ],
+)
+def test_other_sizes(name, convolutions, features):
+    network = models.build(name, (32, 32, 3))
+    found = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len(found) == convolutions and network.name == name
+    assert network.layers[-1].kernel.shape == (features, 10)
+    if name.startswith("resnext"):
+        middle = [layer for layer in found if layer.groups == 2]
+        assert [layer.filters for layer in middle] == [16] * 3 + [32] * 3 + [64] * 3
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("small_cn", "unknown model 'small_cn'; did you mean 'small_cnn'"),
@@ -172,9 +190,12 @@ sys.exit("dynmix_tf" in sys.modules)
         ("wrn_40", "unknown model 'wrn_40'"),
         ("wrn_40_2_1", "unknown model"),
         ("WRN_40_2", "unknown model"),
-        ("wrn_41_2", "must be 6n . 4 .*depth=41, width=2"),
-        ("wrn_4_2", "depth=4"),
-        ("wrn_16_0", "width=0"),
+        ("wrn_41_2", "must be 6n . 4 .10, 16, 22, ....*Received: 41"),
+        ("densenet_41_12", "must be 3n . 4 .7, 10, 13, ....*Received: 41"),
+        ("densenet_bc_40_0", "the numbers of densenet_bc_<depth>_<growth> must be 1 or more"),
+        ("resnext29_0x4d", "the numbers of resnext29_<groups>x<width>d must be 1 or more"),
+        ("wrn_4_2", "Received: 4"),
+        ("wrn_16_0", "numbers of wrn_<depth>_<width> must be 1 or more"),
     ],
 )
 def test_bad_names(name, message):
