@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent
-runtime, development = (here / "requirements.txt").read_text().split("# --- development")
+runtime, video, development = re.split("# --- .*", (here / "requirements.txt").read_text())
 
 
 def requirements(text: str) -> list[str]:
@@ -24,7 +24,10 @@ setup(
     package_data={"dynmix_tf.corruptions": ["frost/*"]},
     python_requires=">=3.11",
     install_requires=requirements(runtime),
-    extras_require={"test": requirements(development)},
+    extras_require={
+        "video": requirements(video),
+        "test": requirements(video) + requirements(development),
+    },
     classifiers=[
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

@@ -12,7 +12,7 @@ import numpy as np
 
 from dynmix_tf.errors import InputError
 
-__all__ = ["check_ffmpeg", "encode_video", "ffmpeg_version"]
+__all__ = ["check_ffmpeg", "decode_video", "encode_video", "ffmpeg_version"]
 
 FRAMES_PER_SECOND = 10
 
@@ -58,7 +58,7 @@ def encode_video(path: Path, frames: np.ndarray, grain: bool = False) -> None:
             "-c:v", "libx264", "-preset", "veryslow", *quality, "-pix_fmt", "yuv420p",
             # the number of threads decides some bits, and the processes have all cores already
             "-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact",
-            "-f", "mp4", os.fspath(path),
+            "-f", "mp4", f"file:{os.fspath(path)}",
         ],
         input=frames.tobytes(),
         capture_output=True,
@@ -70,3 +70,43 @@ def encode_video(path: Path, frames: np.ndarray, grain: bool = False) -> None:
         raise OSError(errno.ENOSPC if full else errno.EIO, message, os.fspath(path))
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def decode_video(path: Path, max_frames: int) -> np.ndarray:
+    """Reads the first frames of a video, each as it is stored: none repeated, none left out.
+
+    Args:
+        path: The file.
+        max_frames: Where to stop.
+
+    Returns:
+        uint8 `(frames, h, w, 3)`, RGB.
+
+    Raises:
+        InputError: It is no video, or one that is damaged within these frames.
+    """
+    import imageio_ffmpeg
+
+    done = subprocess.run(
+        [
+            imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error",
+            # else what is damaged is filled in from other frames
+            "-xerror",
+            # several videos at a time make better use of the cores
+            "-threads", "1", "-i", f"file:{os.fspath(path)}",
+            "-fps_mode", "passthrough", "-frames:v", str(max_frames),
+            "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-",
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )  # fmt: skip
+    if done.returncode or not done.stdout:
+        told = done.stderr.decode(errors="replace").splitlines() or ["it has no frames"]
+        raise InputError(f"{path} is damaged or no video: {told[0]}")
+    # of every frame three lines, then the pixels: "P6", "width height", "255"
+    lines = done.stdout[:64].split(b"\n")[:3]
+    width, height = map(int, lines[1].split())
+    header = sum(len(line) + 1 for line in lines)
+    stored = np.frombuffer(done.stdout, np.uint8).reshape(-1, header + height * width * 3)
+    return stored[:, header:].reshape(-1, height, width, 3)
