@@ -13,7 +13,7 @@ from dynmix_tf.version import __version__
 
 _MODULES = (
     "benchmarks", "callbacks", "corruptions", "data", "layers", "losses", "metrics", "models",
-    "ops", "optimizers", "reports",
+    "ops", "optimizers", "predictors", "reports",
 )  # fmt: skip
 _NAMES = {
     "AdversarialModel": "adversarial",

@@ -52,10 +52,10 @@ def main() -> None:
     if not generated and not DATA_DIR.value:
         raise InputError(f"--data_dir is missing: where {BENCHMARK.value} lies")
 
-    from dynmix_tf import benchmarks, corruptions, data, runs, scoring
+    from dynmix_tf import benchmarks, corruptions, data, predictors, runs, scoring
 
     model, output_dir = Path(MODEL.value), Path(OUTPUT_DIR.value)
-    scoring.check_model(model)
+    predictors.check_model(model)
     try:
         settings = runs.settings(model.parent)
         identity = runs.identity(model.parent)
@@ -97,7 +97,7 @@ def main() -> None:
     if operations:
         scoring.warn_of_overlap(operations, benchmark)
     rows = scoring.score(
-        scoring.load_predictor(model),
+        predictors.load_predictor(model),
         benchmark,
         output_dir / "robustness.csv",
         output_dir / "robustness_images",

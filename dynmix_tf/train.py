@@ -36,7 +36,7 @@ def main() -> None:
     runs.open_run(config, workdir)
     images = runs.load_training_data(config)
     commands.load_tensorflow()
-    from dynmix_tf import engine, scoring
+    from dynmix_tf import engine, predictors, scoring
     from dynmix_tf.benchmarks import GeneratedBenchmark
     from dynmix_tf.callbacks import RobustnessEvaluation
     from dynmix_tf.reports.report import write_report
@@ -55,7 +55,7 @@ def main() -> None:
         if config.operations:
             scoring.warn_of_overlap(config.operations, benchmark)
         scoring.score(
-            scoring.network_predictor(network),
+            predictors.network_predictor(network),
             benchmark,
             workdir / "robustness.csv",
             workdir / "robustness_images",

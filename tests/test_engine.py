@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dynmix_tf import data, engine, export, pipeline, results, runs, scoring
+from dynmix_tf import data, engine, export, pipeline, predictors, results, runs
 from dynmix_tf.callbacks import RunRecord
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.errors import InputError
@@ -338,7 +338,7 @@ def test_a_run_on_two_devices(photos, tmp_path):
     assert [line["epoch"] for line in lines(tmp_path / "run")] == [1, 2]
     assert len(results.read(tmp_path / "run" / "by_epoch.csv")) == 6
     assert lines(tmp_path / "run")[1]["corruption_error"] > 0
-    predict = scoring.load_predictor(tmp_path / "run" / "export")
+    predict = predictors.load_predictor(tmp_path / "run" / "export")
     correct = predict(photos.test_images).argmax(axis=1) == photos.test_labels
     assert lines(tmp_path / "run")[1]["clean_error"] == pytest.approx(1 - correct.mean())
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dynmix_tf import corruptions, export, metrics, models, results, scoring
+from dynmix_tf import corruptions, export, metrics, models, predictors, results, scoring
 from dynmix_tf.benchmarks import GeneratedBenchmark
 from dynmix_tf.callbacks import RobustnessEvaluation
 from dynmix_tf.consistency import ConsistencyModel
@@ -38,7 +38,7 @@ def score(predict, benchmark, folder, **arguments):
 
 
 def test_rows_are_what_numpy_says(network, benchmark, tmp_path):
-    rows = score(scoring.network_predictor(network), benchmark, tmp_path, batch_size=7)
+    rows = score(predictors.network_predictor(network), benchmark, tmp_path, batch_size=7)
     assert [(row["corruption"], row["severity"]) for row in rows] == [
         ("clean", 0), ("fog", 1), ("fog", 5), ("pixelate", 1), ("pixelate", 5),
     ]  # fmt: skip
@@ -72,7 +72,7 @@ def test_rows_are_what_numpy_says(network, benchmark, tmp_path):
 
 
 def test_an_interrupted_evaluation_continues(network, benchmark, tmp_path):
-    predict = scoring.network_predictor(network)
+    predict = predictors.network_predictor(network)
     whole = score(predict, benchmark, tmp_path / "whole")
     seen = []
 
@@ -93,9 +93,9 @@ def test_an_interrupted_evaluation_continues(network, benchmark, tmp_path):
 
 
 def test_other_models_and_benchmarks_are_measured_beside(network, benchmark, tmp_path):
-    predict = scoring.network_predictor(network)
+    predict = predictors.network_predictor(network)
     first = score(predict, benchmark, tmp_path)
-    twin = scoring.network_predictor(models.build("small_cnn", (32, 32, 3), 3, seed=1))
+    twin = predictors.network_predictor(models.build("small_cnn", (32, 32, 3), 3, seed=1))
     second = score(twin, benchmark, tmp_path)  # of the same name, method, epoch and data
     assert second == score(twin, benchmark, tmp_path / "alone") != first
     benchmark.seed = 5
@@ -111,7 +111,7 @@ def test_other_models_and_benchmarks_are_measured_beside(network, benchmark, tmp
 def test_other_classes_are_refused(network, photo_crops, tmp_path):
     benchmark = GeneratedBenchmark(photo_crops(32, 4), np.arange(4), "crops", ["fog"])
     with pytest.raises(InputError, match=r"gives \(3,\) values for an image.* has 4 classes"):
-        score(scoring.network_predictor(network), benchmark, tmp_path)
+        score(predictors.network_predictor(network), benchmark, tmp_path)
     assert not (tmp_path / "robustness.csv").exists()
 
 
@@ -119,7 +119,7 @@ def test_keras_file_and_saved_model_score_alike(network, benchmark, tmp_path):
     network.save(tmp_path / "final.keras")
     export.export_saved_model(network, tmp_path / "export")
     rows = [
-        score(scoring.load_predictor(tmp_path / name), benchmark, tmp_path / f"of_{name}")
+        score(predictors.load_predictor(tmp_path / name), benchmark, tmp_path / f"of_{name}")
         for name in ("final.keras", "export")
     ]
     for ours, theirs in zip(*rows, strict=True):
@@ -152,27 +152,27 @@ def test_export_replaces_nothing_but_a_saved_model(network, tmp_path):
 
 def test_a_saved_consistency_model_scores_as_its_network(network, benchmark, tmp_path):
     ConsistencyModel(network).save(tmp_path / "model.keras")
-    rows = score(scoring.load_predictor(tmp_path / "model.keras"), benchmark, tmp_path)
-    assert rows == score(scoring.network_predictor(network), benchmark, tmp_path / "network")
+    rows = score(predictors.load_predictor(tmp_path / "model.keras"), benchmark, tmp_path)
+    assert rows == score(predictors.network_predictor(network), benchmark, tmp_path / "network")
 
 
 def test_what_is_no_model_is_named(tmp_path, network):
     with pytest.raises(InputError, match="no model at"):
-        scoring.load_predictor(tmp_path / "absent.keras")
+        predictors.load_predictor(tmp_path / "absent.keras")
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match="is no model; expected a .keras file"):
-        scoring.load_predictor(tmp_path / "notes.txt")
+        predictors.load_predictor(tmp_path / "notes.txt")
     with pytest.raises(InputError, match="is no model"):
-        scoring.load_predictor(tmp_path)
+        predictors.load_predictor(tmp_path)
     (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(InputError, match="is no Keras model"):
-        scoring.load_predictor(tmp_path / "broken.keras")
+        predictors.load_predictor(tmp_path / "broken.keras")
     (tmp_path / "saved_model.pb").write_bytes(b"nothing")
     with pytest.raises(InputError, match="is no SavedModel with an endpoint"):
-        scoring.load_predictor(tmp_path)
+        predictors.load_predictor(tmp_path)
     tf.saved_model.save(tf.Module(), str(tmp_path / "foreign"))
     with pytest.raises(InputError, match="is no SavedModel with an endpoint"):
-        scoring.load_predictor(tmp_path / "foreign")
+        predictors.load_predictor(tmp_path / "foreign")
 
 
 def test_images_of_another_size_are_named(network, photo_crops, tmp_path):
@@ -181,7 +181,7 @@ def test_images_of_another_size_are_named(network, photo_crops, tmp_path):
     benchmark = GeneratedBenchmark(photo_crops(48, 4), np.arange(4) % 3, "crops", ["fog"])
     for name in ("export", "final.keras"):
         with pytest.raises(InputError, match=r"of shape \(32, 32, 3\), not \(48, 48, 3\)"):
-            score(scoring.load_predictor(tmp_path / name), benchmark, tmp_path)
+            score(predictors.load_predictor(tmp_path / name), benchmark, tmp_path)
     assert not (tmp_path / "robustness.csv").exists()
 
 

@@ -63,14 +63,14 @@ def main() -> None:
     if network is None:
         sys.exit(TO_BE_CONTINUED)
     if EVALUATE.value:
-        from dynmix_tf import scoring
+        from dynmix_tf import predictors, scoring
         from dynmix_tf.benchmarks import GeneratedBenchmark
 
         benchmark = GeneratedBenchmark(
             data.test_images, data.test_labels, data.name, num_classes=data.num_classes
         )
         rows = scoring.score(
-            scoring.network_predictor(network),
+            predictors.network_predictor(network),
             benchmark,
             workdir / "robustness.csv",
             workdir / "robustness_images",
