@@ -7,6 +7,8 @@ from dynmix_tf.metrics.alexnet import (
     ALEXNET_IMAGENET_C_EXTRA,
     ALEXNET_IMAGENET_P,
 )
+from dynmix_tf.metrics.baselines import read_baseline, read_baseline_clean_error
+from dynmix_tf.metrics.bootstrap import bootstrap_calibration, bootstrap_means
 from dynmix_tf.metrics.calibration import expected_calibration_error, rms_calibration_error
 from dynmix_tf.metrics.corruption_error import (
     corruption_error,
@@ -29,6 +31,8 @@ __all__ = [
     "ALEXNET_IMAGENET_C",
     "ALEXNET_IMAGENET_C_EXTRA",
     "ALEXNET_IMAGENET_P",
+    "bootstrap_calibration",
+    "bootstrap_means",
     "brier_score",
     "corruption_error",
     "expected_calibration_error",
@@ -37,6 +41,8 @@ __all__ = [
     "mean_corruption_error",
     "mean_flip_rate",
     "negative_log_likelihood",
+    "read_baseline",
+    "read_baseline_clean_error",
     "relative_mean_corruption_error",
     "rms_calibration_error",
     "top5_distance",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dynmix_tf.errors import InputError
+from dynmix_tf.errors import InputError, whole_number
 
 __all__ = ["expected_calibration_error", "rms_calibration_error"]
 
@@ -40,10 +40,8 @@ def rms_calibration_error(confidences: ArrayLike, correct: ArrayLike, bin_size: 
         >>> rms_calibration_error([0.75, 0.75, 0.75, 0.75], [True, True, False, False])
         0.25
     """
-    confidence, right = _checked(confidences, correct)
-    if bin_size < 1:
-        raise InputError(f"`bin_size` must be at least 1. Received: bin_size={bin_size}")
-
+    confidence, right = checked_examples(confidences, correct)
+    bin_size = whole_number("bin_size", bin_size, 1)
     order = np.argsort(confidence, kind="stable")
     count = confidence.size
     starts: np.ndarray = np.arange(max(count // bin_size, 1)) * bin_size
@@ -77,16 +75,19 @@ def expected_calibration_error(
 
     Reference: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
     """
-    confidence, right = _checked(confidences, correct)
-    if num_bins < 1:
-        raise InputError(f"`num_bins` must be at least 1. Received: num_bins={num_bins}")
-    edges = np.linspace(0, 1, num_bins + 1)[1:-1]
-    place = np.searchsorted(edges, confidence, side="left")
+    confidence, right = checked_examples(confidences, correct)
+    place = np.searchsorted(inner_edges(num_bins), confidence, side="left")
     gaps = np.bincount(place, weights=confidence - right, minlength=num_bins)
     return float(np.abs(gaps).sum() / confidence.size)
 
 
-def _checked(confidences: ArrayLike, correct: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def inner_edges(num_bins: int) -> np.ndarray:
+    """Where bins of equal width meet; each border belongs to the bin below it."""
+    return np.linspace(0, 1, whole_number("num_bins", num_bins, 1) + 1)[1:-1]
+
+
+def checked_examples(confidences: ArrayLike, correct: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Confidences, float64, and what is right; `InputError` where they are something else."""
     confidence = np.asarray(confidences, dtype=np.float64)
     right = np.asarray(correct)
     if confidence.ndim != 1 or confidence.shape != right.shape or confidence.size == 0:
