@@ -15,7 +15,7 @@ from dynmix_tf.metrics import (
     unnormalized_corruption_error,
 )
 
-__all__ = ["Summary", "summary"]
+__all__ = ["Summary", "complete_cells", "summary"]
 
 
 class Summary(TypedDict):
@@ -56,8 +56,7 @@ def summary(
     rows = list(rows)
     if not rows:
         raise InputError("no rows")
-    _check_one_kind(rows)
-    cells = _cells(rows)
+    cells = complete_cells(rows)
     clean = cells.pop(("clean", 0))
     names = list(dict.fromkeys(corruption for corruption, _ in cells))
     rates = {
@@ -103,8 +102,20 @@ def _check_equal(rows: list[Mapping[str, Any]], field: str) -> None:
         )
 
 
-def _cells(rows: list[Mapping[str, Any]]) -> dict[tuple[str, int], Mapping[str, Any]]:
-    """The rows by (corruption, severity), checked to be complete and without repeats."""
+def complete_cells(
+    rows: list[Mapping[str, Any]], clean: bool = True
+) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """The rows of one model on one benchmark by (corruption, severity).
+
+    Args:
+        rows: As `results.read` gives them.
+        clean: Whether there must be a row of the clean images.
+
+    Raises:
+        InputError: A corruption without exactly five severities, the same images twice, or rows of
+            several models, epochs or benchmarks.
+    """
+    _check_one_kind(rows)
     cells: dict[tuple[str, int], Mapping[str, Any]] = {}
     problems = []
     for row in rows:
@@ -112,7 +123,7 @@ def _cells(rows: list[Mapping[str, Any]]) -> dict[tuple[str, int], Mapping[str, 
         if key in cells:
             problems.append(f"{key[0]} severity {key[1]} more than once")
         cells[key] = row
-    if ("clean", 0) not in cells:
+    if clean and ("clean", 0) not in cells:
         problems.append("no row for the clean images")
     names = list(dict.fromkeys(name for name, _ in cells if name != "clean"))
     if not names:

@@ -1,0 +1,131 @@
+"""The scores of one model, for the terminal and as a row of the paper's tables."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+
+from dynmix_tf.reports import tables
+from dynmix_tf.reports.scores import Score
+
+__all__ = ["TITLES", "paper_row", "score_text"]
+
+TITLES = {
+    "gaussian_noise": "Gaussian", "shot_noise": "Shot", "impulse_noise": "Impulse",
+    "defocus_blur": "Defocus", "glass_blur": "Glass", "motion_blur": "Motion", "zoom_blur": "Zoom",
+    "snow": "Snow", "frost": "Frost", "fog": "Fog", "brightness": "Bright",
+    "contrast": "Contrast", "elastic_transform": "Elastic", "pixelate": "Pixel",
+    "jpeg_compression": "JPEG", "translate": "Translate", "rotate": "Rotate", "tilt": "Tilt",
+    "scale": "Scale",
+}  # fmt: skip
+"""What the paper's Tables 3 and 4 call the corruptions and perturbations."""
+
+_AGGREGATES = {
+    "clean_error": "clean error, %",
+    "mean_error": "mean error, %",
+    "mCE": "mCE, %",
+    "relative_mCE": "relative mCE, %",
+    "mFP": "mFP, %",
+    "mFR": "mFR, %",
+    "mT5D": "mT5D",
+}
+_OF_CORRUPTIONS = {"CE": "uCE", "flip_rate": "flip_probability"}  # else what is not normalised
+_BY_SEVERITY = {
+    "rms_calibration_error": ("RMS calibration, %", 100),
+    "expected_calibration_error": ("ECE, %", 100),
+    "negative_log_likelihood": ("NLL, nats", 1),
+    "brier_score": ("Brier score", 1),
+}
+_SEVERITIES = ("clean", *(f"severity_{severity}" for severity in range(1, 6)), "corrupted")
+
+
+def score_text(label: str, scores: Mapping[str, Score]) -> str:
+    """The scores of a model in lines of up to 80 characters.
+
+    Args:
+        label: Heading.
+        scores: As `scores.scores` gives them.
+
+    Returns:
+        Lines, a newline at their end: the aggregates with their intervals of 95 %, the corruptions
+        by group, and calibration and likelihood from clean to severity 5.
+    """
+    lines = [label]
+    for name, score in scores.items():
+        *difficulty, plain = name.split("/")
+        if plain in _AGGREGATES:
+            title = " ".join([*(part.replace("_", " ") for part in difficulty), _AGGREGATES[plain]])
+            lines.append(f"  {title:26}{_number(score):>6}{_interval(score)}")
+    for prefix, values in _by_corruption(scores).items():
+        lines.append(f"  {prefix.replace('_', ' ').replace('/', ' ')}, %")
+        for group, names in tables.grouped(values).items():
+            cells = [f"{TITLES.get(name, name)} {values[name]:.1f}" for name in names]
+            title, start = f"    {group:9}", " " * 13
+            lines += textwrap.wrap(
+                "  ".join(cells), 80, initial_indent=title, subsequent_indent=start,
+                break_on_hyphens=False,
+            )  # fmt: skip
+    known = [field for field in _BY_SEVERITY if f"{field}/severity_1" in scores]
+    if known:
+        heads = "".join(f"{text:>7}" for text in ("clean", 1, 2, 3, 4, 5, "all"))
+        lines.append(f"  {'by severity':20}{heads}")
+    for field in known:
+        title, scale = _BY_SEVERITY[field]
+        digits = 1 if scale == 100 else 2
+        cells = [_number(scores.get(f"{field}/{group}"), scale, digits) for group in _SEVERITIES]
+        lines.append(f"  {title:20}{''.join(f'{cell:>7}' for cell in cells)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def paper_row(label: str, scores: Mapping[str, Score]) -> str:
+    """The scores of a model in the form of the paper's Tables 3 and 4, or of 1 and 2.
+
+    Args:
+        label: The first cell.
+        scores: As `scores.scores` gives them.
+
+    Returns:
+        A Markdown table of one row: clean error, each corruption's CE (or flip rate), and their
+        mean; without a baseline of uncorrected errors (or flip probabilities).
+    """
+    header, cells = ["Network"], [label]
+    if "clean_error" in scores:
+        header.append("Clean")
+        cells.append(_number(scores["clean_error"]))
+    for prefix, values in _by_corruption(scores).items():
+        names = [name for members in tables.grouped(values).values() for name in members]
+        header += [TITLES.get(name, name.replace("_", " ")) for name in names]
+        cells += [f"{values[name]:.1f}" for name in names]
+        *difficulty, kind = prefix.split("/")
+        means = {"CE": "mCE", "uCE": "mean_error", "flip_rate": "mFR", "flip_probability": "mFP"}
+        mean = "/".join([*difficulty, means[kind]])
+        if mean in scores:
+            header.append("Mean" if kind == "uCE" else means[kind])
+            cells.append(_number(scores[mean]))
+    return tables.markdown(header, [cells])
+
+
+def _by_corruption(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
+    """`{prefix: {corruption: value}}`, normalised where there is a baseline."""
+    found: dict[str, dict[str, float]] = {}
+    for name, score in scores.items():
+        *difficulty, kind, corruption = ("", *name.split("/"))
+        prefix = "/".join([*difficulty[1:], kind])
+        if kind in {*_OF_CORRUPTIONS, *_OF_CORRUPTIONS.values()}:
+            found.setdefault(prefix, {})[corruption] = score["value"] or 0.0
+    for normalised, plain in _OF_CORRUPTIONS.items():
+        for prefix in [prefix for prefix in found if prefix.split("/")[-1] == normalised]:
+            found.pop(prefix.removesuffix(normalised) + plain, None)
+    return found
+
+
+def _number(score: Score | None, scale: float = 1, digits: int = 1) -> str:
+    if score is None or score["value"] is None:
+        return "-"
+    return f"{scale * score['value']:.{digits}f}"
+
+
+def _interval(score: Score) -> str:
+    if score["low"] is None or score["high"] is None:
+        return ""
+    return f"  [{score['low']:.1f}, {score['high']:.1f}]"
