@@ -156,25 +156,6 @@ def test_a_saved_consistency_model_scores_as_its_network(network, benchmark, tmp
     assert rows == score(predictors.network_predictor(network), benchmark, tmp_path / "network")
 
 
-def test_what_is_no_model_is_named(tmp_path, network):
-    with pytest.raises(InputError, match="no model at"):
-        predictors.load_predictor(tmp_path / "absent.keras")
-    (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(InputError, match="is no model; expected a .keras file"):
-        predictors.load_predictor(tmp_path / "notes.txt")
-    with pytest.raises(InputError, match="is no model"):
-        predictors.load_predictor(tmp_path)
-    (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 no archive")
-    with pytest.raises(InputError, match="is no Keras model"):
-        predictors.load_predictor(tmp_path / "broken.keras")
-    (tmp_path / "saved_model.pb").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="is no SavedModel with an endpoint"):
-        predictors.load_predictor(tmp_path)
-    tf.saved_model.save(tf.Module(), str(tmp_path / "foreign"))
-    with pytest.raises(InputError, match="is no SavedModel with an endpoint"):
-        predictors.load_predictor(tmp_path / "foreign")
-
-
 def test_images_of_another_size_are_named(network, photo_crops, tmp_path):
     export.export_saved_model(network, tmp_path / "export")
     network.save(tmp_path / "final.keras")
