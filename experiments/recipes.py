@@ -97,7 +97,7 @@ def expected(tables: tuple[Table, ...], run: Run) -> str:
         for value in table.values.values()
         if value.run == run and value.quantity in UNITS
     ]
-    values = dict.fromkeys(f"{UNITS[value.quantity]} {value.published:.1f} %" for value in found)
+    values = dict.fromkeys(f"{UNITS[value.quantity]} {value.published} %" for value in found)
     notes = dict.fromkeys(value.note for value in found if value.note)
     return " ".join([f"Published: {', '.join(values)}.", *notes])
 
