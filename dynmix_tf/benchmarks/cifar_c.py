@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dynmix_tf.benchmarks.cifar_c_md5 import MD5
-from dynmix_tf.benchmarks.conditions import checked_conditions
+from dynmix_tf.benchmarks.conditions import Benchmark, checked_conditions
 from dynmix_tf.data import ImageFiles
 from dynmix_tf.errors import InputError
 
@@ -23,12 +24,12 @@ FOLDERS = {"cifar10_c": "CIFAR-10-C", "cifar100_c": "CIFAR-100-C"}
 _SEVERITIES = 5
 
 
-class CifarCBenchmark:
+class CifarCBenchmark(Benchmark):
     """The corrupted test images in a folder of `.npy` files, read as they are needed.
 
     `<corruption>.npy` is uint8 `(5 * N, H, W, 3)`, severity s in the rows from (s - 1) * N, and
     `labels.npy` has the class of every row: the released CIFAR-10-C and CIFAR-100-C, and what
-    `python -m dynmix_tf.corrupt` writes. The files are mapped, not loaded.
+    `python -m dynmix_tf.corrupt` writes. Each batch is read from its file when it is needed.
 
     Args:
         folder: The folder.
@@ -85,7 +86,7 @@ class CifarCBenchmark:
             )
         rows = self._labels()
         self._rows = len(rows) // _SEVERITIES
-        self._files = {corruption: self._mapped(corruption, len(rows)) for corruption in chosen}
+        self._starts = {corruption: self._start(corruption, len(rows)) for corruption in chosen}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -94,11 +95,24 @@ class CifarCBenchmark:
         self, corruption: str, severity: int, batch_size: int = 256
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """uint8 images and their labels under one condition, in order, each exactly once."""
-        start = (severity - 1) * self._rows
-        rows = self.images if corruption == "clean" else self._files[corruption][start:]
+        if (corruption, severity) not in self.conditions:
+            raise InputError(f"this benchmark has no condition ({corruption}, {severity})")
         for first in range(0, len(self), batch_size):
             last = min(first + batch_size, len(self))
-            yield np.array(rows[first:last]), self.labels[first:last]
+            if corruption == "clean":
+                images = np.array(self.images[first:last])
+            else:
+                images = self._rows_of(
+                    corruption, (severity - 1) * self._rows + first, last - first
+                )
+            yield images, self.labels[first:last]
+
+    def _rows_of(self, corruption: str, first: int, count: int) -> np.ndarray:
+        # not from a map of the file: its pages would count as this program's memory, 150 MB a file
+        shape = (count, *self.images.shape[1:])
+        start = self._starts[corruption] + first * math.prod(shape[1:])
+        path = self.folder / f"{corruption}.npy"
+        return np.fromfile(path, np.uint8, math.prod(shape), offset=start).reshape(shape)
 
     def _labels(self) -> np.ndarray:
         rows = _read(self.folder / "labels.npy")
@@ -116,14 +130,16 @@ class CifarCBenchmark:
             )
         return rows
 
-    def _mapped(self, corruption: str, rows: int) -> np.ndarray:
+    def _start(self, corruption: str, rows: int) -> int:
+        """Where the images begin in their file, bytes."""
         path = self.folder / f"{corruption}.npy"
         images, shape = _read(path), (rows, *self.images.shape[1:])
-        if images.dtype != np.uint8 or images.shape != shape:
+        if images.dtype != np.uint8 or images.shape != shape or not images.flags.c_contiguous:
             raise InputError(
-                f"{path} must be uint8 {shape}. Received: {images.dtype} {images.shape}"
+                f"{path} must be uint8 {shape}, the last axis innermost. "
+                f"Received: {images.dtype} {images.shape}"
             )
-        return images
+        return images.offset
 
 
 def find_cifar_c(name: str, data_dir: str | os.PathLike[str]) -> Path:
@@ -165,7 +181,7 @@ def verify_cifar_c(name: str, folder: Path, names: Sequence[str]) -> None:
             )
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path) -> np.memmap:
     try:
         # not `np.load`, which leaves a damaged file open
         return np.lib.format.open_memmap(path, mode="r")

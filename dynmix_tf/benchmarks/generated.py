@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dynmix_tf import corruptions
-from dynmix_tf.benchmarks.conditions import checked_conditions
+from dynmix_tf.benchmarks.conditions import Benchmark, checked_conditions
 from dynmix_tf.data import ImageFiles
 from dynmix_tf.errors import InputError
 
 __all__ = ["GeneratedBenchmark"]
 
 
-class GeneratedBenchmark:
+class GeneratedBenchmark(Benchmark):
     """Corrupts test images as CIFAR-10-C and ImageNet-C do, batch by batch.
 
     Image i under a corruption and severity is the same in every pass and batch size. These are

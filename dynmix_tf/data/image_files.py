@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from dynmix_tf.errors import InputError
 
-__all__ = ["ImageFiles", "decode", "in_threads"]
+__all__ = ["ImageFiles", "decode", "in_threads", "rgb_image"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +82,7 @@ def decode(path: str | os.PathLike[str] | bytes, image_size: int, resize_to: int
     Raises:
         InputError: It is no image, or an incomplete one.
     """
-    name = "an image" if isinstance(path, bytes) else f"'{path}'"
-    try:
-        with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path) as file:
-            image = file.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        why = "no image" if isinstance(error, UnidentifiedImageError) else error
-        raise InputError(f"cannot decode {name}: {why}") from error
+    image = rgb_image(path)
     width, height = image.size
     shorter = min(width, height)
     if shorter != resize_to:
@@ -98,18 +92,39 @@ def decode(path: str | os.PathLike[str] | bytes, image_size: int, resize_to: int
     return np.asarray(image.crop((left, top, left + image_size, top + image_size)))
 
 
-def in_threads(read: Callable[[Any], Any], items: Iterable[Any], label: str = "") -> Iterable[Any]:
+def rgb_image(path: str | os.PathLike[str] | bytes) -> Image.Image:
+    """An image file as it is, in RGB.
+
+    Args:
+        path: The file, or its content.
+
+    Raises:
+        InputError: It is no image, or an incomplete one.
+    """
+    name = "an image" if isinstance(path, bytes) else f"'{path}'"
+    try:
+        with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path) as file:
+            return file.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        why = "no image" if isinstance(error, UnidentifiedImageError) else error
+        raise InputError(f"cannot decode {name}: {why}") from error
+
+
+def in_threads(
+    read: Callable[[Any], Any], items: Iterable[Any], label: str = "", unit: str = "images"
+) -> Iterable[Any]:
     """`read` of each item, in order, by as many threads as there are cores.
 
     Args:
         read: Called in threads; Pillow and files let others run meanwhile.
         items: What to read.
         label: For a progress bar that shows itself after two seconds; "" shows none.
+        unit: What the bar counts.
     """
     items = list(items)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         done = threads.map(read, items)
         often = 0.5 if os.isatty(2) else 10
         yield from tqdm(
-            done, label, len(items), unit=" images", delay=2, mininterval=often, disable=not label
+            done, label, len(items), unit=f" {unit}", delay=2, mininterval=often, disable=not label
         )

@@ -4,6 +4,8 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from dynmix_tf.benchmarks import CifarCBenchmark, cifar_c, find_cifar_c, verify_
 from dynmix_tf.errors import InputError
 
 NAMES = ("fog", "jpeg_compression")
+MAPS = Path("/proc/self/maps")
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +71,18 @@ def test_the_first_images_of_each_severity(written, photos):
     np.testing.assert_array_equal(labels, whole.test_labels[:5])
 
 
-def test_the_files_are_mapped_not_loaded(written, photos):
-    files = benchmark(written, photos)._files
-    assert set(files) == set(NAMES) and all(isinstance(f, np.memmap) for f in files.values())
+def test_no_more_than_a_batch_is_in_memory(photos, tmp_path):
+    images, labels = np.repeat(photos[1].test_images, 40, axis=0), np.arange(27 * 40) % 3
+    np.save(tmp_path / "labels.npy", np.tile(labels, 5))
+    np.save(tmp_path / "fog.npy", np.tile(images, (5, 1, 1, 1)))
+    read = CifarCBenchmark(tmp_path, images, labels, names=["fog"], severities=[5])
+    batch = 64 * 32 * 32 * 3
+    tracemalloc.start()
+    for _ in read.batches("fog", 5, 64):
+        assert tracemalloc.get_traced_memory()[1] < 3 * batch
+        # the pages of a map would count as this process's memory too, though Python knows nothing
+        assert not MAPS.exists() or "fog.npy" not in MAPS.read_text()
+    tracemalloc.stop()
 
 
 def test_the_folder_and_the_one_around_it(written, tmp_path):
@@ -88,6 +100,23 @@ def shorten(folder):
     np.save(folder / "fog.npy", np.load(folder / "fog.npy")[:100])
 
 
+def four_severities(folder):
+    np.save(folder / "fog.npy", np.load(folder / "fog.npy")[: 4 * 27])
+
+
+def last_byte_lost(folder):
+    with (folder / "fog.npy").open("r+b") as file:
+        file.truncate((folder / "fog.npy").stat().st_size - 1)
+
+
+def columns_first(folder):
+    np.save(folder / "fog.npy", np.asfortranarray(np.load(folder / "fog.npy")))
+
+
+def short_labels(folder):
+    np.save(folder / "labels.npy", np.load(folder / "labels.npy")[: 4 * 27])
+
+
 def other_labels(folder):
     np.save(folder / "labels.npy", np.load(folder / "labels.npy")[::-1])
 
@@ -101,7 +130,11 @@ def pickled(folder):
     [
         (cut, {}, r"fog\.npy is missing or damaged"),
         (pickled, {}, r"fog\.npy is missing or damaged"),
-        (shorten, {}, r"fog\.npy must be uint8 \(135, 32, 32, 3\)\. Received: uint8 \(100,"),
+        (shorten, {}, r"fog\.npy must be uint8 \(135, 32, 32, 3\), .* Received: uint8 \(100,"),
+        (four_severities, {}, r"fog\.npy must be uint8 \(135, .* Received: uint8 \(108,"),
+        (last_byte_lost, {}, r"fog\.npy is missing or damaged"),
+        (columns_first, {}, r"fog\.npy must be uint8 .*, the last axis innermost"),
+        (short_labels, {}, r"labels\.npy must hold five classes for each of the 27 test images"),
         (other_labels, {}, "are not those of the test images of photos"),
         (lambda folder: (folder / "labels.npy").unlink(), {}, r"labels\.npy is missing"),
         (lambda folder: None, {"names": None}, r"lacks gaussian_noise\.npy, shot_noise\.npy"),
@@ -113,6 +146,11 @@ def test_what_does_not_fit_is_named(folder, photos, damage, options, told):
     damage(folder)
     with pytest.raises(InputError, match=told):
         benchmark(folder, photos, **options)
+
+
+def test_a_condition_that_was_not_asked_for(written, photos):
+    with pytest.raises(InputError, match=r"no condition \(fog, 2\)"):
+        next(benchmark(written, photos, severities=(1, 3)).batches("fog", 2))
 
 
 def test_md5_of_the_released_files(folder, monkeypatch):
