@@ -1,13 +1,23 @@
-"""Scores a trained model under corruption.
+"""Scores a trained model under corruption, or compares what was scored.
 
 python -m dynmix_tf.evaluate --model=runs/a/export --benchmark=generated --output_dir=runs/a/again
 python -m dynmix_tf.evaluate --model=runs/a/export --benchmark=cifar10_c --data_dir=d --output_dir=c
+python -m dynmix_tf.evaluate --model=applications:ResNet50 --weights=resnet50.h5 \\
+    --benchmark=imagenet_c --data_dir=ImageNet-C --clean_dir=val --output_dir=c
 
-The model is a .keras file or a SavedModel folder. The rows of robustness.csv are appended as they
-are measured, so an interrupted evaluation continues. For a model inside a run's folder the data
-set's flags are those of the run. For cifar10_c and cifar100_c --data_dir holds CIFAR-10-C or
-CIFAR-100-C (the folder of .npy files), or is that folder; the clean images are those of --dataset,
-or of CIFAR in the same --data_dir.
+The model is a .keras file, a SavedModel folder or a network of keras.applications. The rows of
+robustness.csv are appended as they are measured, so an interrupted evaluation continues; then
+<benchmark>_scores.json gets every figure with its interval of 95 % over the images, and
+<benchmark>_table.md the row of the paper's table.
+
+For a model inside a run's folder the data set's flags are those of the run. The benchmarks, and
+where --data_dir finds them:
+  generated               the test images of --dataset, corrupted on the fly
+  cifar10_c, cifar100_c   <corruption>.npy and labels.npy, beside the clean CIFAR
+  imagenet_c, imagenet_3dcc, imagenet_c_bar     <corruption>/<severity>/<synset>/*.JPEG
+  folder_c                the same of the classes of --dataset, a folder of class folders
+  imagenet_p, cifar10_p   <perturbation>/<synset>/*.mp4, <perturbation>.npy
+  cifar10_corrupted, imagenet2012_corrupted     prepared by TensorFlow Datasets
 """
 
 from pathlib import Path
@@ -18,22 +28,50 @@ from absl import flags
 from dynmix_tf import commands
 from dynmix_tf.errors import InputError, unknown_name
 
-MODEL = flags.DEFINE_string("model", "", "a .keras file or the folder of a SavedModel; needed")
-BENCHMARKS = ("generated", "cifar10_c", "cifar100_c")
-BENCHMARK = flags.DEFINE_string(
-    "benchmark", "generated", f"what to score on ({' | '.join(BENCHMARKS)})"
+MODEL = flags.DEFINE_string(
+    "model", "", "a .keras file, the folder of a SavedModel, or applications:<name>; needed"
 )
-VERIFY = flags.DEFINE_bool("verify", False, "compare the benchmark's files with their md5 first")
+WEIGHTS = flags.DEFINE_string("weights", "", "file of weights for applications:<name>")
+OUTPUT = flags.DEFINE_enum(
+    "output", "auto", ["auto", "logits", "probabilities"], "what the model gives"
+)
+SIGNATURE = flags.DEFINE_string("signature", "", "endpoint of a SavedModel; empty looks for one")
+VALUE_RANGE = flags.DEFINE_list(
+    "value_range", ["0", "255"], "what the model takes black and white as, such as 0,1 or -1,1"
+)
+CLASS_ORDER = flags.DEFINE_string(
+    "class_order", "",
+    "text file with the class of each output, a line each, where it is not the benchmark's order",
+)  # fmt: skip
+BENCHMARK = flags.DEFINE_string("benchmark", "generated", "what to score on, see above")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the benchmark's, or data set's, files")
 OUTPUT_DIR = flags.DEFINE_string("output_dir", "", "folder for robustness.csv; needed")
 DATASET = flags.DEFINE_string("dataset", None, "data set whose test images are corrupted")
-DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the data set's files")
-NUM_TEST = flags.DEFINE_integer("num_test", None, "test images to use; 0 is all", lower_bound=0)
+NUM_TEST = flags.DEFINE_integer(
+    "num_test", None, "test images or sequences to use; 0 is all", lower_bound=0
+)
 CORRUPTIONS = flags.DEFINE_list("corruptions", [], "corruptions to use; all where empty")
+DIFFICULTIES = flags.DEFINE_list("difficulties", ["1"], "of sequences, of 1 to 3")
 STRENGTHS = flags.DEFINE_enum(
     "strengths", "auto", ["auto", "cifar", "imagenet"], "table of corruption strengths"
 )
 BENCHMARK_SEED = flags.DEFINE_integer("benchmark_seed", 0, "of the corruptions", lower_bound=0)
+IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", 0, "side to which image folders are resized; 0 leaves them", lower_bound=0
+)
+CLEAN_DIR = flags.DEFINE_string("clean_dir", "", "class folders of the clean ImageNet images")
+VERIFY = flags.DEFINE_bool("verify", False, "compare the benchmark's files with their md5 first")
+BASELINE = flags.DEFINE_string(
+    "baseline", "",
+    "robustness.csv or .json of the network that results are divided by; empty is AlexNet on "
+    "ImageNet-C, -3DCC and -P, none elsewhere",
+)  # fmt: skip
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "images in a forward pass", lower_bound=1)
+
+_OF_BENCHMARKS = (
+    DATA_DIR, DATASET, NUM_TEST, CORRUPTIONS, DIFFICULTIES, STRENGTHS, BENCHMARK_SEED, IMAGE_SIZE,
+    CLEAN_DIR, VERIFY,
+)  # fmt: skip
 
 
 def main() -> None:
@@ -41,78 +79,117 @@ def main() -> None:
     for flag in (MODEL, OUTPUT_DIR):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing; see --help")
-    if BENCHMARK.value not in BENCHMARKS:
-        raise unknown_name("--benchmark", BENCHMARK.value, BENCHMARKS)
-    generated = BENCHMARK.value == "generated"
-    for flag in (VERIFY,) if generated else (STRENGTHS, BENCHMARK_SEED):
-        if flag.value != flag.default:
-            raise InputError(
-                f"--{flag.name} does nothing with --benchmark={BENCHMARK.value}; leave it out"
-            )
-    if not generated and not DATA_DIR.value:
-        raise InputError(f"--data_dir is missing: where {BENCHMARK.value} lies")
 
-    from dynmix_tf import benchmarks, corruptions, data, predictors, runs, scoring
+    from dynmix_tf.benchmarks import opening
 
-    model, output_dir = Path(MODEL.value), Path(OUTPUT_DIR.value)
-    predictors.check_model(model)
-    try:
-        settings = runs.settings(model.parent)
-        identity = runs.identity(model.parent)
-    except InputError:  # a model from elsewhere
-        settings, identity = {}, {"model": model.name, "method": "", "epoch": 0}
+    name = BENCHMARK.value
+    if name not in opening.BENCHMARKS:
+        raise unknown_name("--benchmark", name, opening.BENCHMARKS)
+    for flag in _OF_BENCHMARKS:
+        if flag.value != flag.default and flag.name not in opening.OPTIONS[name]:
+            raise InputError(f"--{flag.name} does nothing with --benchmark={name}; leave it out")
+    if not DATA_DIR.value and name != "generated" and not name.endswith("_corrupted"):
+        raise InputError(f"--data_dir is missing: where {name} lies")
+    value_range = _numbers(VALUE_RANGE, float)
+    difficulties = _numbers(DIFFICULTIES, int)
 
-    operations = settings.get("operations", ())  # what the model was trained with, where known
-    if DATASET.value not in (None, settings.get("dataset")):
-        settings = {}  # the run's settings are of its own data
-    asked = {flag.name: flag.value for flag in (DATASET, DATA_DIR, NUM_TEST)}
-    if not generated:
-        del asked["data_dir"]  # that of the benchmark
-        if not settings.get("dataset") and DATASET.value in (None, "cifar10", "cifar100"):
-            name = BENCHMARK.value.removesuffix("_c")
-            settings = {"dataset": name, "data_dir": DATA_DIR.value}
-    settings |= {name: value for name, value in asked.items() if value is not None}
-    settings["num_train"] = 0
-    if not settings.get("dataset"):
-        raise InputError(f"--dataset is missing; one of {', '.join(data.names())} or a .npz file")
-    images = runs.load_data(settings)
-    chosen = CORRUPTIONS.value or None
-    given = (images.test_images, images.test_labels, images.name, chosen)
-    benchmark: Any
-    if generated:
-        benchmark = benchmarks.GeneratedBenchmark(
-            *given,
-            seed=BENCHMARK_SEED.value,
-            strengths=STRENGTHS.value,
-            num_classes=images.num_classes,
-        )
-    else:
-        folder = benchmarks.find_cifar_c(BENCHMARK.value, DATA_DIR.value)
-        if VERIFY.value:
-            benchmarks.verify_cifar_c(BENCHMARK.value, folder, chosen or corruptions.names())
-        benchmark = benchmarks.CifarCBenchmark(
-            folder, *given, name=BENCHMARK.value, num_classes=images.num_classes
-        )
+    from dynmix_tf import predictors, scoring
+    from dynmix_tf.metrics.baselines import read_baseline, read_baseline_clean_error
+
+    predictors.check_model(MODEL.value, WEIGHTS.value or None)
+    baseline, baseline_clean = opening.BASELINES.get(name), None
+    if BASELINE.value:
+        baseline = read_baseline(BASELINE.value)
+        baseline_clean = read_baseline_clean_error(BASELINE.value)
+    identity, operations, images = _run_and_data(name, name in opening.NEEDS_DATASET)
+    benchmark = opening.open_benchmark(
+        name,
+        DATA_DIR.value or "",
+        images,
+        names=CORRUPTIONS.value or None,
+        difficulties=difficulties,
+        strengths=STRENGTHS.value,
+        seed=BENCHMARK_SEED.value,
+        num_test=NUM_TEST.value or 0,
+        image_size=IMAGE_SIZE.value,
+        clean_dir=CLEAN_DIR.value,
+        verify=VERIFY.value,
+    )
+    classes = getattr(benchmark, "classes", images and images.class_names)
+    if CLASS_ORDER.value and not classes:
+        raise InputError(f"--class_order does nothing with --benchmark={name}; leave it out")
     commands.load_tensorflow()
     if operations:
         scoring.warn_of_overlap(operations, benchmark)
+
+    import tensorflow as tf
+
+    several = len(tf.config.list_logical_devices("GPU")) > 1
+    strategy = tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+    with strategy.scope():
+        predict = predictors.load_predictor(
+            MODEL.value,
+            weights=WEIGHTS.value or None,
+            image_size=IMAGE_SIZE.value or None if WEIGHTS.value else None,
+            output=OUTPUT.value,
+            signature=SIGNATURE.value or None,
+            value_range=value_range,
+        )
+    if CLASS_ORDER.value:
+        predict = predictors.in_class_order(predict, CLASS_ORDER.value, classes)
+    output_dir = Path(OUTPUT_DIR.value)
     rows = scoring.score(
-        predictors.load_predictor(model),
+        predict,
         benchmark,
         output_dir / "robustness.csv",
         output_dir / "robustness_images",
         identity,
         BATCH_SIZE.value,
-        label=f"evaluate {model.name}",
+        label=f"evaluate {identity['model']}",
     )
-    from dynmix_tf.reports import summary, tables
 
-    if any(row["corruption"] in corruptions.names() for row in rows):
-        label = tables.METHOD_NAMES.get(identity["method"], identity["model"])
-        print(tables.comparison_text({label: summary.summary(rows)}))
-    else:  # extra corruptions count for no mean
-        for row in rows:
-            print(f"{row['corruption']} {row['severity']}: error {100 * row['error']:.1f} %")
+    from dynmix_tf.reports.score_tables import write_scores
+
+    print(write_scores(output_dir, rows, baseline, baseline_clean))
+
+
+def _numbers(flag: Any, kind: Any) -> list[Any]:
+    try:
+        return [kind(text) for text in flag.value]
+    except ValueError:
+        raise InputError(
+            f"--{flag.name} must be numbers with commas between them. "
+            f"Received: {','.join(flag.value)}"
+        ) from None
+
+
+def _run_and_data(name: str, needs_data: bool) -> tuple[dict[str, Any], Any, Any]:
+    """The rows' identity, the operations that a run trained with, and the data set."""
+    from dynmix_tf import data, runs
+
+    model = Path(MODEL.value)
+    try:
+        settings = runs.settings(model.parent)
+        identity = runs.identity(model.parent)
+    except InputError:  # a model from elsewhere
+        settings, identity = {}, {"model": model.name, "method": "", "epoch": 0}
+    operations = settings.get("operations", ())  # what the model was trained with, where known
+    if not needs_data:
+        return identity, operations, None
+    if DATASET.value not in (None, settings.get("dataset")):
+        settings = {}  # the run's settings are of its own data
+    asked = {flag.name: flag.value for flag in (DATASET, DATA_DIR, NUM_TEST)}
+    if name != "generated":
+        del asked["data_dir"]  # that of the benchmark
+        known = settings.get("dataset") or DATASET.value
+        if name.startswith("cifar") and known in (None, "cifar10", "cifar100"):
+            own = name.removesuffix("_c")
+            settings = {"dataset": own, "data_dir": DATA_DIR.value} | settings
+    settings |= {name: value for name, value in asked.items() if value is not None}
+    settings["num_train"] = 0
+    if not settings.get("dataset"):
+        raise InputError(f"--dataset is missing; one of {', '.join(data.names())} or a .npz file")
+    return identity, operations, runs.load_data(settings)
 
 
 if __name__ == "__main__":

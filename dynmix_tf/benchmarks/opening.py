@@ -103,7 +103,8 @@ def open_benchmark(
             data_dir, name, names=names, clean=_clean_images(clean_dir, image_size or 224),
             max_images=num_test or None, image_size=image_size or None,
         )  # fmt: skip
-    assert images is not None  # those in NEEDS_DATASET
+    if images is None:
+        raise InputError(f"{name} needs the images of a data set")
     given = (images.test_images, images.test_labels, images.name, names)
     if name == "generated":
         return GeneratedBenchmark(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from dynmix_tf.files import write_atomic
 from dynmix_tf.reports import tables
-from dynmix_tf.reports.scores import Score
+from dynmix_tf.reports.scores import Score, scores
 
-__all__ = ["TITLES", "paper_row", "score_text"]
+__all__ = ["TITLES", "paper_row", "score_text", "write_scores"]
 
 TITLES = {
     "gaussian_noise": "Gaussian", "shot_noise": "Shot", "impulse_noise": "Impulse",
@@ -39,24 +44,59 @@ _BY_SEVERITY = {
 _SEVERITIES = ("clean", *(f"severity_{severity}" for severity in range(1, 6)), "corrupted")
 
 
-def score_text(label: str, scores: Mapping[str, Score]) -> str:
+def write_scores(
+    folder: str | os.PathLike[str],
+    rows: Sequence[Mapping[str, Any]],
+    baseline: Mapping[str, Any] | None = None,
+    baseline_clean_error: float | None = None,
+) -> str:
+    """Writes `<benchmark>_scores.json` and `<benchmark>_table.md` of one measurement.
+
+    Args:
+        folder: With `robustness_images/`, as `evaluate` leaves it.
+        rows: As `scoring.score` returns them.
+        baseline: As `scores.scores` takes it.
+        baseline_clean_error: As `scores.scores` takes it.
+
+    Returns:
+        The scores as text, see `score_text`.
+
+    Raises:
+        InputError: As `scores.scores`.
+    """
+    first = rows[0]
+    images = Path(folder) / "robustness_images" / first["measurement"]
+    found = scores(rows, images, baseline, baseline_clean_error)
+    facts = ("model", "method", "epoch", "dataset", "benchmark", "num_images", "measurement")
+    record = {name: first[name] for name in facts} | {"scores": found}
+    path = Path(folder) / f"{first['benchmark']}_scores.json"
+    write_atomic(path, json.dumps(record, indent=1) + "\n")
+    method = tables.METHOD_NAMES.get(first["method"], first["method"])
+    row = paper_row(method or first["model"], found)
+    write_atomic(Path(folder) / f"{first['benchmark']}_table.md", row)
+    kind = "images" if first["difficulty"] is None else "sequences"
+    names = ", ".join(name for name in (first["model"], method) if name)
+    return score_text(f"{first['benchmark']}: {names}, {first['num_images']:,} {kind}", found)
+
+
+def score_text(label: str, found: Mapping[str, Score]) -> str:
     """The scores of a model in lines of up to 80 characters.
 
     Args:
         label: Heading.
-        scores: As `scores.scores` gives them.
+        found: As `scores.scores` gives them.
 
     Returns:
         Lines, a newline at their end: the aggregates with their intervals of 95 %, the corruptions
         by group, and calibration and likelihood from clean to severity 5.
     """
     lines = [label]
-    for name, score in scores.items():
+    for name, score in found.items():
         *difficulty, plain = name.split("/")
         if plain in _AGGREGATES:
             title = " ".join([*(part.replace("_", " ") for part in difficulty), _AGGREGATES[plain]])
             lines.append(f"  {title:26}{_number(score):>6}{_interval(score)}")
-    for prefix, values in _by_corruption(scores).items():
+    for prefix, values in _by_corruption(found).items():
         lines.append(f"  {prefix.replace('_', ' ').replace('/', ' ')}, %")
         for group, names in tables.grouped(values).items():
             cells = [f"{TITLES.get(name, name)} {values[name]:.1f}" for name in names]
@@ -65,58 +105,58 @@ def score_text(label: str, scores: Mapping[str, Score]) -> str:
                 "  ".join(cells), 80, initial_indent=title, subsequent_indent=start,
                 break_on_hyphens=False,
             )  # fmt: skip
-    known = [field for field in _BY_SEVERITY if f"{field}/severity_1" in scores]
+    known = [field for field in _BY_SEVERITY if f"{field}/severity_1" in found]
     if known:
         heads = "".join(f"{text:>7}" for text in ("clean", 1, 2, 3, 4, 5, "all"))
         lines.append(f"  {'by severity':20}{heads}")
     for field in known:
         title, scale = _BY_SEVERITY[field]
         digits = 1 if scale == 100 else 2
-        cells = [_number(scores.get(f"{field}/{group}"), scale, digits) for group in _SEVERITIES]
+        cells = [_number(found.get(f"{field}/{group}"), scale, digits) for group in _SEVERITIES]
         lines.append(f"  {title:20}{''.join(f'{cell:>7}' for cell in cells)}")
     return "".join(f"{line}\n" for line in lines)
 
 
-def paper_row(label: str, scores: Mapping[str, Score]) -> str:
+def paper_row(label: str, found: Mapping[str, Score]) -> str:
     """The scores of a model in the form of the paper's Tables 3 and 4, or of 1 and 2.
 
     Args:
         label: The first cell.
-        scores: As `scores.scores` gives them.
+        found: As `scores.scores` gives them.
 
     Returns:
         A Markdown table of one row: clean error, each corruption's CE (or flip rate), and their
         mean; without a baseline of uncorrected errors (or flip probabilities).
     """
     header, cells = ["Network"], [label]
-    if "clean_error" in scores:
+    if "clean_error" in found:
         header.append("Clean")
-        cells.append(_number(scores["clean_error"]))
-    for prefix, values in _by_corruption(scores).items():
+        cells.append(_number(found["clean_error"]))
+    for prefix, values in _by_corruption(found).items():
         names = [name for members in tables.grouped(values).values() for name in members]
         header += [TITLES.get(name, name.replace("_", " ")) for name in names]
         cells += [f"{values[name]:.1f}" for name in names]
         *difficulty, kind = prefix.split("/")
         means = {"CE": "mCE", "uCE": "mean_error", "flip_rate": "mFR", "flip_probability": "mFP"}
         mean = "/".join([*difficulty, means[kind]])
-        if mean in scores:
+        if mean in found:
             header.append("Mean" if kind == "uCE" else means[kind])
-            cells.append(_number(scores[mean]))
+            cells.append(_number(found[mean]))
     return tables.markdown(header, [cells])
 
 
-def _by_corruption(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
+def _by_corruption(results: Mapping[str, Score]) -> dict[str, dict[str, float]]:
     """`{prefix: {corruption: value}}`, normalised where there is a baseline."""
-    found: dict[str, dict[str, float]] = {}
-    for name, score in scores.items():
+    values: dict[str, dict[str, float]] = {}
+    for name, score in results.items():
         *difficulty, kind, corruption = ("", *name.split("/"))
         prefix = "/".join([*difficulty[1:], kind])
         if kind in {*_OF_CORRUPTIONS, *_OF_CORRUPTIONS.values()}:
-            found.setdefault(prefix, {})[corruption] = score["value"] or 0.0
+            values.setdefault(prefix, {})[corruption] = score["value"] or 0.0
     for normalised, plain in _OF_CORRUPTIONS.items():
-        for prefix in [prefix for prefix in found if prefix.split("/")[-1] == normalised]:
-            found.pop(prefix.removesuffix(normalised) + plain, None)
-    return found
+        for prefix in [prefix for prefix in values if prefix.split("/")[-1] == normalised]:
+            values.pop(prefix.removesuffix(normalised) + plain, None)
+    return values
 
 
 def _number(score: Score | None, scale: float = 1, digits: int = 1) -> str:

@@ -40,6 +40,7 @@ def scores(
     rows: Rows,
     images_folder: str | Path | None = None,
     baseline: Mapping[str, Any] | None = None,
+    baseline_clean_error: float | None = None,
     num_resamples: int = 500,
     seed: int = 0,
 ) -> dict[str, Score]:
@@ -52,18 +53,22 @@ def scores(
             a condition, there are no intervals and nothing is pooled.
         baseline: Of another network, for figures relative to it: `{corruption: five error rates}`,
             such as `ALEXNET_IMAGENET_C`, or `{perturbation: flip probability}`.
+        baseline_clean_error: Of the same network, 0..1, for `relative_mCE`; that of AlexNet is
+            known.
         num_resamples: Of the bootstrap.
         seed: Of the bootstrap.
 
     Returns:
-        `{name: {"value", "low", "high"}}`, the interval of 95 %, None where it is not known. Of
-        images, in per cent: `clean_error`, `mean_error` (the plain mean over the corruptions,
-        less the four validation ones), `uCE/<corruption>`; with a baseline `CE/<corruption>`,
-        `mCE` where all of the baseline's corruptions were measured, and `relative_mCE` with
-        AlexNet's clean error. Not in per cent, and of the corruptions that the mean counts:
-        `rms_calibration_error` and `expected_calibration_error`, each `/clean`,
-        `/severity_<s>` (the mean over the corruptions, without interval) and `/corrupted` (of all
-        images pooled); `negative_log_likelihood` and `brier_score`, alike, all means.
+        `{name: {"value", "low", "high"}}`, the interval of 95 %, None where it is not known.
+
+        Of images, in per cent: `clean_error`; `mean_error`, the plain mean over the corruptions
+        less the four validation ones; `uCE/<corruption>`; with a baseline `CE/<corruption>`, and
+        where all of its corruptions were measured `mCE` and `relative_mCE`. Not in per cent, and
+        of the corruptions that the mean counts: `rms_calibration_error` and
+        `expected_calibration_error`, each `/clean`, `/severity_<s>` (the mean over the
+        corruptions, without interval) and `/corrupted` (of all images pooled);
+        `negative_log_likelihood` and `brier_score`, alike, all means.
+
         Of sequences, for each difficulty d: `difficulty_<d>/mFP`, and with a baseline `mFR` and
         `flip_rate/<perturbation>`, in per cent; `mT5D`; and each perturbation's own,
         `flip_probability/<perturbation>` and `top5_distance/<perturbation>`.
@@ -90,7 +95,12 @@ def scores(
         for condition, row in by_condition.items()
         if row[field] is not None  # in rows that are older than the field
     }
-    found = _scores(functools.partial(_figures, baseline=baseline), means, predictions, resample)
+    if baseline is ALEXNET_IMAGENET_C:
+        baseline_clean_error = ALEXNET_CLEAN_ERROR
+    figures = functools.partial(
+        _figures, baseline=baseline, baseline_clean_error=baseline_clean_error
+    )
+    found = _scores(figures, means, predictions, resample)
     for group, members in _groups(by_condition).items():
         if group in ("clean", "corrupted") and predictions:
             confidence, correct = (
@@ -142,9 +152,11 @@ def _score(value: float, low: float | None = None, high: float | None = None) ->
 
 
 def _figures(
-    means: Mapping[tuple[str, str, int], float], baseline: Mapping[str, Any] | None
+    means: Mapping[tuple[str, str, int], float],
+    baseline: Mapping[str, Any] | None,
+    baseline_clean_error: float | None,
 ) -> dict[str, float]:
-    found = _error_figures(_of("error", means), baseline)
+    found = _error_figures(_of("error", means), baseline, baseline_clean_error)
     for field in _LIKELIHOOD:
         values = _of(field, means)
         for group, members in _groups(values).items():
@@ -157,7 +169,9 @@ def _of(field: str, means: Mapping[tuple[str, str, int], float]) -> dict[Conditi
 
 
 def _error_figures(
-    errors: Mapping[Condition, float], baseline: Mapping[str, Any] | None
+    errors: Mapping[Condition, float],
+    baseline: Mapping[str, Any] | None,
+    baseline_clean_error: float | None,
 ) -> dict[str, float]:
     rates: dict[str, list[float]] = {}
     for (corruption, severity), error in errors.items():
@@ -167,17 +181,18 @@ def _error_figures(
     found = {} if clean is None else {"clean_error": 100 * clean}
     if not rates:
         return found
-    found["mean_error"] = mean_corruption_error(rates, None)
+    if set(rates) - set(ALEXNET_IMAGENET_C_EXTRA):
+        found["mean_error"] = mean_corruption_error(rates, None)
     found |= {f"uCE/{name}": value for name, value in unnormalized_corruption_error(rates).items()}
-    if baseline is None:
+    counted = {name: values for name, values in rates.items() if name in (baseline or ())}
+    if baseline is None or not counted:
         return found
-    counted = {name: values for name, values in rates.items() if name in baseline}
     found |= {f"CE/{name}": value for name, value in corruption_error(counted, baseline).items()}
     if len(counted) == len(baseline):
         found["mCE"] = mean_corruption_error(counted, baseline)
-        if clean is not None and baseline is ALEXNET_IMAGENET_C:
+        if clean is not None and baseline_clean_error is not None:
             found["relative_mCE"] = relative_mean_corruption_error(
-                counted, clean, baseline, ALEXNET_CLEAN_ERROR
+                counted, clean, baseline, baseline_clean_error
             )
     return found
 
