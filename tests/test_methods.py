@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from dynmix_tf import AdversarialModel, data, engine, pipeline, randomness, runs
+from dynmix_tf.augment import overlapping_corruptions
 from dynmix_tf.augment.policies import OVERLAPPING
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.errors import InputError
@@ -130,8 +131,11 @@ def test_starred_policies_have_nothing_that_overlaps(config, side, name, policy)
     views = pipeline.make_views(config, None, (side, side, 3), 9)
     assert (views.num_views, views.original) == (1, False)
     assert type(views.layer).__name__ == name and getattr(views.layer, "policy", None) == policy
-    used = {layer.name.rstrip("_0123456789") for layer in views.layer.operation_layers}
-    assert len(used) >= 7 and not used & set(OVERLAPPING)
+    used = {
+        operation for steps in getattr(views.layer, "sub_policies", ()) for operation, _, _ in steps
+    } or {*views.layer.operations}
+    assert len(used) == len(views.layer.operation_layers) >= 7
+    assert not used & set(OVERLAPPING) and not overlapping_corruptions(tuple(used))
 
 
 def test_policies_come_after_the_shared_crop(numbered):
