@@ -73,11 +73,13 @@ def network_predictor(
 
 
 def _expected_output(network: Any) -> str:
+    import keras
+
     layer = network
     while getattr(layer, "layers", None):
         layer = layer.layers[-1]
     activation = getattr(getattr(layer, "activation", None), "__name__", "")
-    if activation == "softmax" or type(layer).__name__ == "Softmax":
+    if activation == "softmax" or isinstance(layer, keras.layers.Softmax):
         warnings.warn(TAKEN_AS_PROBABILITIES, stacklevel=3)
         return "probabilities"
     if activation == "sigmoid":
