@@ -109,22 +109,31 @@ class CorruptedTfdsBenchmark(Benchmark):
         self, corruption: str, severity: int, batch_size: int = 256
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """uint8 images and their labels under one condition, in order, each exactly once."""
+        import tensorflow as tf
         import tensorflow_datasets as tfds
 
         if (corruption, severity) not in self.conditions:
             raise InputError(f"this benchmark has no condition ({corruption}, {severity})")
-        ds = self._builders[corruption, severity].as_dataset(
+        builder = self._builders[corruption, severity]
+        ds = builder.as_dataset(
             split=_SPLITS[self.name],
             shuffle_files=False,
             decoders={"image": tfds.decode.SkipDecoding()},
             # several files at a time would mix them, and conditions differ in their number of files
             read_config=tfds.ReadConfig(interleave_cycle_length=1),
         )
-        for batch in tfds.as_numpy(ds.batch(batch_size)):
-            images = list(
-                in_threads(lambda content: np.asarray(rgb_image(content)), batch["image"])
-            )
-            yield np.stack(images), batch["label"].astype(np.int32)
+        try:
+            for batch in tfds.as_numpy(ds.batch(batch_size)):
+                images = np.stack(list(in_threads(_decoded, batch["image"])))
+                yield images, batch["label"].astype(np.int32)
+        except (tf.errors.OpError, InputError) as error:
+            raise InputError(
+                f"{builder.data_dir} is damaged: {_line(error)}; remove it and prepare it again"
+            ) from error
+
+
+def _decoded(content: bytes) -> np.ndarray:
+    return np.asarray(rgb_image(content))
 
 
 def _builder(name: str, condition: tuple[str, int], data_dir: Any) -> Any:
@@ -135,11 +144,14 @@ def _builder(name: str, condition: tuple[str, int], data_dir: Any) -> Any:
     try:
         return tfds.builder(f"{name}/{config}", data_dir=data_dir)
     except (ValueError, AssertionError, OSError) as error:
-        line = " ".join(str(error).split())[:300]
-        raise InputError(f"TensorFlow data set '{name}/{config}': {line}") from error
+        raise InputError(f"TensorFlow data set '{name}/{config}': {_line(error)}") from error
 
 
 def _num_examples(builder: Any) -> int:
     """The number of images of a condition, 0 where it is not prepared."""
     split = builder.info.splits.get(_SPLITS[builder.name])
     return int(split.num_examples) if split else 0
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
