@@ -10,7 +10,6 @@ from PIL import Image
 
 from dynmix_tf import corruptions, export, metrics, models, predictors, results, scoring
 from dynmix_tf.benchmarks import GeneratedBenchmark
-from dynmix_tf.callbacks import RobustnessEvaluation
 from dynmix_tf.consistency import ConsistencyModel
 from dynmix_tf.errors import InputError
 from dynmix_tf.metrics import rms_calibration_error
@@ -200,29 +199,3 @@ def test_benchmark_arguments_are_checked(photo_crops):
     twice = GeneratedBenchmark(images, [[0], [1]], names=["fog", "fog"], severities=(1,))
     assert twice.conditions == [("clean", 0), ("fog", 1)] and twice.labels.shape == (2,)
     assert twice.strengths == "cifar" and twice.num_classes == 2
-
-
-def test_callback_during_fit(network, benchmark, photo_crops, tmp_path):
-    """With an ordinary Keras model; an epoch that was measured before is not measured again."""
-    model = keras.models.clone_model(network)
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    images, labels = photo_crops(32, 8).astype("float32"), np.arange(8) % 3
-    path = tmp_path / "by_epoch.csv"
-    watch = RobustnessEvaluation(benchmark, every=2, csv_path=path, model_name="mine")
-    history = model.fit(images, labels, epochs=3, verbose=0, callbacks=[watch]).history
-    rows = results.read(path)
-    assert [row["epoch"] for row in rows] == [2] * 5 + [3] * 5
-    assert len(history["corruption_error"]) == 2
-    last = rows[5:]
-    corrupted = np.mean([row["error"] for row in last[1:]])
-    assert history["corruption_error"][-1] == pytest.approx(corrupted)
-    assert history["clean_error"][-1] == last[0]["error"]
-    before = path.read_bytes()
-    watch.on_epoch_end(2, {})  # a resumed run comes here again
-    assert path.read_bytes() == before
-    model.fit(images, labels, epochs=3, initial_epoch=2, verbose=0, callbacks=[watch])
-    assert len(results.read(path)) == 15  # a model that was trained on is another
-    with pytest.raises(InputError, match="1 or more whole epochs"):
-        RobustnessEvaluation(benchmark, every=0)
-    with pytest.raises(InputError, match="must name a .csv file"):
-        RobustnessEvaluation(benchmark, csv_path=tmp_path / "by_epoch")
