@@ -27,11 +27,11 @@ def save(image, path):
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """Class folders of twelve photographs, four of each class; two files differ in their ending."""
+    """Class folders of twelve photographs; two in a folder differ in their ending only."""
     root = tmp_path_factory.mktemp("photographs")
     images = data.load("photos", image_size=SIDE, num_train=9, num_test=12).test_images
     for index, image in enumerate(images):
-        name = {5: "7.jpg", 7: "7.png"}.get(index, f"{100 - index}.png")
+        name = {3: "7.jpg", 7: "7.png"}.get(index, f"{100 - index}.png")
         save(image, root / "val" / SYNSETS[index % 4 % 3] / name)
     for synset in SYNSETS:
         save(images[0], root / "train" / synset / "0.png")
@@ -89,6 +89,7 @@ def test_the_clean_images_are_those_of_the_corrupted_ones(written, clean):
     away = np.abs(originals[:, None].astype(float) - mild[None]).mean(axis=(2, 3, 4))
     np.testing.assert_array_equal(away.argmin(axis=1), np.arange(12))
     assert away.diagonal().max() < 10
+    assert {f"{SYNSETS[0]}/7.jpg.JPEG", f"{SYNSETS[0]}/7.png.JPEG"} < set(read.files)
     # the files that a data set lists are in an order of their own
     assert not np.array_equal(np.asarray(clean), originals)
     part = ImageFolderBenchmark(written, clean=clean, max_images=5, **CHOICE)
