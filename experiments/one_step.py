@@ -9,12 +9,14 @@ folder layout, a folder for each of 1,000 synsets. Recipes that need the same wo
 
 import dataclasses
 import os
+import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from absl import logging
 from paper_tables import TABLES, Run, settings
 from recipes import file_name
 
@@ -25,6 +27,7 @@ SYNSETS = [f"n{number:08d}" for number in range(1_000)]
 
 
 def main() -> None:
+    logging.set_verbosity(logging.ERROR)  # TensorFlow warns of a new trace for each network
     commands.load_tensorflow()
     chosen = dict.fromkeys(
         (file_name(number, run), run)
@@ -95,24 +98,25 @@ def write_imagenet(folder: Path) -> None:
 
     from dynmix_tf.data.photos import photographs
 
-    for root, splits, ending in (
-        ("imagenet", ("train", "val"), "JPEG"),
-        ("stylized", ("train", "val"), "png"),
-    ):
+    for root, ending in (("imagenet", "JPEG"), ("stylized", "png")):
         if (folder / root).exists():
             continue
+        part = folder / f".{root}"  # renamed when it is whole
+        shutil.rmtree(part, ignore_errors=True)
         sources = []
         for number, photograph in enumerate(photographs()):
-            path = folder / f"{root}_{number}.{ending}"
+            path = part / "photographs" / f"{number}.{ending}"
+            path.parent.mkdir(parents=True, exist_ok=True)
             image = Image.fromarray(photograph)
             image.thumbnail((500, 500))
             image.save(path)
             sources.append(path)
-        for split in splits:
+        for split in ("train", "val"):
             for number, synset in enumerate(SYNSETS):
-                place = folder / root / split / synset
+                place = part / split / synset
                 place.mkdir(parents=True)
                 os.link(sources[number % len(sources)], place / f"{synset}_1.{ending}")
+        part.rename(folder / root)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from absl import logging
 from measured_tables import is_done, write_table
 from paper_tables import METHODS, NETWORKS, TABLES, Run, settings
 from recipes import FOLDER, file_name
@@ -50,6 +51,7 @@ SMALL_MODELS = {
 
 def main() -> None:
     arguments = parse()
+    logging.set_verbosity(logging.ERROR)  # TensorFlow warns of a new trace for each network
     try:
         run_table(arguments)
     except (InputError, OSError) as error:
