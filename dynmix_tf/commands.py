@@ -45,8 +45,11 @@ def write_flags(path: Path) -> None:
     write_atomic(path, "".join(f"{flag.serialize()}\n" for flag in own if flag.value is not None))
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], several: Any = None) -> None:
     """Runs a command's `main`; does not return.
+
+    Arguments that are no flags are mistakes, unless they follow the flag `several`, a multi-string
+    one: then they are more values of it, as a shell makes of `--compare runs/*`.
 
     Exit status: 0 when done or help was asked for, 130 when interrupted, and 2 with one line on
     stderr for a user's mistake: `InputError`, a wrong flag, a file that cannot be read or written.
@@ -54,7 +57,9 @@ def run(main: Callable[[], None]) -> None:
 
     def guarded(argv: list[str]) -> None:
         try:
-            if len(argv) > 1:
+            if several is not None and several.value:
+                flags.FLAGS[several.name].value += argv[1:]
+            elif len(argv) > 1:
                 raise InputError(f"unexpected argument '{argv[1]}'; settings are --name=value")
             logging.set_verbosity(logging.ERROR)  # of TensorFlow's Python part
             warnings.formatwarning = _one_line
@@ -73,6 +78,7 @@ def _parse(argv: list[str]) -> list[str]:
         module = sys.modules["__main__"]
         print((module.__doc__ or "").strip(), "\n", flags.FLAGS.main_module_help(), sep="\n")
         sys.exit(0)
+    flags.FLAGS.set_gnu_getopt()  # flags may come after other arguments
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:

@@ -4,6 +4,7 @@ python -m dynmix_tf.evaluate --model=runs/a/export --benchmark=generated --outpu
 python -m dynmix_tf.evaluate --model=runs/a/export --benchmark=cifar10_c --data_dir=d --output_dir=c
 python -m dynmix_tf.evaluate --model=applications:ResNet50 --weights=resnet50.h5 \\
     --benchmark=imagenet_c --data_dir=ImageNet-C --clean_dir=val --output_dir=c
+python -m dynmix_tf.evaluate --compare runs/*/ --output_dir=tables
 
 The model is a .keras file, a SavedModel folder or a network of keras.applications. The rows of
 robustness.csv are appended as they are measured, so an interrupted evaluation continues; then
@@ -18,6 +19,9 @@ where --data_dir finds them:
   folder_c                the same of the classes of --dataset, a folder of class folders
   imagenet_p, cifar10_p   <perturbation>/<synset>/*.mp4, <perturbation>.npy
   cifar10_corrupted, imagenet2012_corrupted     prepared by TensorFlow Datasets
+
+--compare prints a table of what was measured before, in runs or output folders, with the
+differences from the first; --output_dir gets it as comparison.md, .csv and .tex.
 """
 
 from pathlib import Path
@@ -68,6 +72,10 @@ BASELINE = flags.DEFINE_string(
 )  # fmt: skip
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "images in a forward pass", lower_bound=1)
 
+COMPARE = flags.DEFINE_multi_string(
+    "compare", [], "folders with robustness.csv, to be compared; nothing is measured"
+)
+
 _OF_BENCHMARKS = (
     DATA_DIR, DATASET, NUM_TEST, CORRUPTIONS, DIFFICULTIES, STRENGTHS, BENCHMARK_SEED, IMAGE_SIZE,
     CLEAN_DIR, VERIFY,
@@ -76,6 +84,9 @@ _OF_BENCHMARKS = (
 
 def main() -> None:
     """Checks the flags and the data, then scores the model and prints the table."""
+    if COMPARE.value:
+        _compare()
+        return
     for flag in (MODEL, OUTPUT_DIR):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing; see --help")
@@ -94,13 +105,9 @@ def main() -> None:
     difficulties = _numbers(DIFFICULTIES, int)
 
     from dynmix_tf import predictors, scoring
-    from dynmix_tf.metrics.baselines import read_baseline, read_baseline_clean_error
 
     predictors.check_model(MODEL.value, WEIGHTS.value or None)
-    baseline, baseline_clean = opening.BASELINES.get(name), None
-    if BASELINE.value:
-        baseline = read_baseline(BASELINE.value)
-        baseline_clean = read_baseline_clean_error(BASELINE.value)
+    baseline = _baseline(name)
     identity, operations, images = _run_and_data(name, name in opening.NEEDS_DATASET)
     benchmark = opening.open_benchmark(
         name,
@@ -150,7 +157,38 @@ def main() -> None:
 
     from dynmix_tf.reports.score_tables import write_scores
 
-    print(write_scores(output_dir, rows, baseline, baseline_clean))
+    print(write_scores(output_dir, rows, *baseline), end="")
+
+
+def _compare() -> None:
+    allowed = (COMPARE.name, OUTPUT_DIR.name, BENCHMARK.name, BASELINE.name)
+    for flag in (MODEL, WEIGHTS, OUTPUT, SIGNATURE, VALUE_RANGE, CLASS_ORDER, *_OF_BENCHMARKS):
+        if flag.value != flag.default:
+            raise InputError(f"--{flag.name} does nothing with --compare; only {allowed} do")
+
+    from dynmix_tf.reports import tables
+    from dynmix_tf.reports.compare import compare, read_evaluation, write_comparison
+
+    asked = BENCHMARK.value if BENCHMARK.present else ""
+    evaluations = [read_evaluation(folder, asked) for folder in COMPARE.value]
+    table = compare(evaluations, *_baseline(evaluations[0].rows[0]["benchmark"]))
+    if OUTPUT_DIR.value:
+        write_comparison(OUTPUT_DIR.value, *table)
+    print(tables.markdown(*table), end="")
+
+
+def _baseline(benchmark: str) -> tuple[Any, float | None]:
+    """What results are divided by, and the clean error of the same network."""
+    from dynmix_tf.benchmarks import opening
+    from dynmix_tf.metrics.baselines import read_baseline, read_baseline_clean_error
+
+    if not BASELINE.value:
+        return opening.BASELINES.get(benchmark), None
+    baseline = read_baseline(BASELINE.value)
+    try:
+        return baseline, read_baseline_clean_error(BASELINE.value)
+    except InputError:  # it has none
+        return baseline, None
 
 
 def _numbers(flag: Any, kind: Any) -> list[Any]:
@@ -193,4 +231,4 @@ def _run_and_data(name: str, needs_data: bool) -> tuple[dict[str, Any], Any, Any
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run(main, several=COMPARE)

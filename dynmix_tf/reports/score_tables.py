@@ -13,7 +13,7 @@ from dynmix_tf.files import write_atomic
 from dynmix_tf.reports import tables
 from dynmix_tf.reports.scores import Score, scores
 
-__all__ = ["TITLES", "paper_row", "score_text", "write_scores"]
+__all__ = ["TITLES", "paper_cells", "paper_row", "score_text", "write_scores"]
 
 TITLES = {
     "gaussian_noise": "Gaussian", "shot_noise": "Shot", "impulse_noise": "Impulse",
@@ -118,17 +118,22 @@ def score_text(label: str, found: Mapping[str, Score]) -> str:
 
 
 def paper_row(label: str, found: Mapping[str, Score]) -> str:
-    """The scores of a model in the form of the paper's Tables 3 and 4, or of 1 and 2.
+    """The scores of a model as a Markdown table of one row, see `paper_cells`."""
+    header, cells = paper_cells(found)
+    return tables.markdown(["Network", *header], [[label, *cells]])
+
+
+def paper_cells(found: Mapping[str, Score]) -> tuple[list[str], list[str]]:
+    """The scores of a model in the form of the paper's Tables 3 and 4.
 
     Args:
-        label: The first cell.
         found: As `scores.scores` gives them.
 
     Returns:
-        A Markdown table of one row: clean error, each corruption's CE (or flip rate), and their
-        mean; without a baseline of uncorrected errors (or flip probabilities).
+        Titles and values: clean error, each corruption's CE (or flip rate), and their mean; without
+        a baseline the errors (or flip probabilities) themselves.
     """
-    header, cells = ["Network"], [label]
+    header, cells = [], []
     if "clean_error" in found:
         header.append("Clean")
         cells.append(_number(found["clean_error"]))
@@ -142,7 +147,7 @@ def paper_row(label: str, found: Mapping[str, Score]) -> str:
         if mean in found:
             header.append("Mean" if kind == "uCE" else means[kind])
             cells.append(_number(found[mean]))
-    return tables.markdown(header, [cells])
+    return header, cells
 
 
 def _by_corruption(results: Mapping[str, Score]) -> dict[str, dict[str, float]]:

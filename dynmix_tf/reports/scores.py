@@ -25,7 +25,7 @@ from dynmix_tf.metrics import (
 from dynmix_tf.metrics.bootstrap import bootstrap_calibration, bootstrap_means
 from dynmix_tf.reports.summary import complete_cells
 
-__all__ = ["Score", "scores"]
+__all__ = ["Score", "headline", "read_predictions", "scores"]
 
 Rows = Sequence[Mapping[str, Any]]
 Score = dict[str, float | None]
@@ -84,7 +84,7 @@ def scores(
         True
     """
     rows = list(rows)
-    predictions = _predictions(rows, images_folder)
+    predictions = read_predictions(rows, images_folder)
     resample: dict[str, Any] = {"num_resamples": num_resamples, "seed": seed}
     if rows and rows[0]["difficulty"] is not None:
         return _sequence_scores(rows, predictions, baseline, resample)
@@ -117,7 +117,38 @@ def scores(
     return found
 
 
-def _predictions(rows: Rows, folder: str | Path | None) -> dict[Condition, dict[str, np.ndarray]]:
+def headline(
+    rows: Rows, baseline: Mapping[str, Any] | None = None
+) -> Callable[[Mapping[Condition, float]], float]:
+    """The one figure that sums up a measurement, as a function of the mean of each condition.
+
+    Args:
+        rows: Of a measurement that has what the figure needs.
+        baseline: As `scores` takes it.
+
+    Returns:
+        From `{(corruption, severity): error}` to mCE with a baseline, else the plain mean, in per
+        cent; from `{(perturbation, difficulty): flip probability}` to mFR, else mFP, of the least
+        difficulty.
+    """
+    difficulties = [row["difficulty"] for row in rows if row["difficulty"] is not None]
+
+    def of_errors(errors: Mapping[Condition, float]) -> float:
+        found = _error_figures(errors, baseline, None)
+        return found.get("mCE", found.get("mean_error", np.nan))
+
+    def of_flips(flips: Mapping[Condition, float]) -> float:
+        means = {("flips", *key): value for key, value in flips.items() if key[1] == least}
+        found = _flip_figures(means, baseline)
+        return found.get("mFR", found["mFP"])
+
+    least = min(difficulties, default=0)
+    return of_flips if difficulties else of_errors
+
+
+def read_predictions(
+    rows: Rows, folder: str | Path | None
+) -> dict[Condition, dict[str, np.ndarray]]:
     """What each image got; nothing where that is not known for all conditions alike."""
     if folder is None:
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -15,10 +16,12 @@ from dynmix_tf.reports.summary import Summary
 
 __all__ = [
     "METHOD_NAMES",
+    "best",
     "comparison",
     "comparison_text",
     "grouped",
     "intervals",
+    "latex",
     "markdown",
     "per_corruption",
 ]
@@ -94,13 +97,13 @@ def comparison_text(summaries: Mapping[str, Summary]) -> str:
     Raises:
         InputError: No label.
     """
-    header, rows, best = _comparison_cells(summaries)
+    header, rows, bold = _comparison_cells(summaries)
     # A word per line keeps the table within a terminal; the space is where a `*` may follow.
     words = [title.split() for title in header]
     height = max(len(title) for title in words)
     stacked = [[""] * (height - len(title)) + title for title in words]
     lines = [[first, *(f"{word} " for word in rest)] for first, *rest in zip(*stacked, strict=True)]
-    for row, marks in zip(rows, best, strict=True):
+    for row, marks in zip(rows, bold, strict=True):
         cells = zip(row[1:], marks[1:], strict=True)
         lines.append([row[0], *(cell + ("*" if mark else " ") for cell, mark in cells)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
@@ -139,12 +142,12 @@ def per_corruption(summaries: Mapping[str, Summary]) -> str:
         ]
         for summary in summaries.values()
     ]
-    cells, best = [], []
+    cells, bold = [], []
     for title, values in zip(titles, zip(*columns, strict=True), strict=True):
         printed = [f"{value:.1f}" for value in values]
         cells.append([title.replace("_", " "), *printed])
-        best.append([False, *_best(printed)])
-    return markdown(["Error, %", *summaries], cells, best)
+        bold.append([False, *best(printed)])
+    return markdown(["Error, %", *summaries], cells, bold)
 
 
 def markdown(
@@ -176,6 +179,40 @@ def markdown(
             cells = [f"**{cell}**" if mark else cell for cell, mark in marks]
         lines.append(cells)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def latex(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    bold: Sequence[Sequence[bool]] | None = None,
+) -> str:
+    """The same as a LaTeX `tabular`, with the rules of the package booktabs.
+
+    Args:
+        header: As `markdown`.
+        rows: As `markdown`.
+        bold: As `markdown`.
+
+    Returns:
+        The lines, a newline at their end.
+
+    Example:
+        >>> print(latex(["Method", "Error"], [["Standard", "25.0"]]).splitlines()[4])
+        Standard & 25.0 \\\\
+    """
+    lines = [
+        rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule",
+        " & ".join(map(_latex_text, header)) + r" \\", r"\midrule",
+    ]  # fmt: skip
+    for index, row in enumerate(rows):
+        marks = bold[index] if bold is not None else [False] * len(row)
+        cells = [
+            rf"\textbf{{{_latex_text(cell)}}}" if mark else _latex_text(cell)
+            for cell, mark in zip(row, marks, strict=True)
+        ]
+        lines.append(" & ".join(cells) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def intervals(values: Sequence[float]) -> tuple[float, float]:
@@ -220,9 +257,9 @@ def _comparison_cells(
     if any(summary.get("training_seconds") is not None for summary in summaries.values()):
         columns.append(("Training seconds", _seconds))
     printed = [[cell(summary) for summary in summaries.values()] for _, cell in columns]
-    best = [_best(column) for column in printed]
+    smallest = [best(column) for column in printed]
     rows = [[label, *cells] for label, *cells in zip(summaries, *printed, strict=True)]
-    marks = [[False, *cells] for cells in zip(*best, strict=True)]
+    marks = [[False, *cells] for cells in zip(*smallest, strict=True)]
     return ["Method", *(title for title, _ in columns)], rows, marks
 
 
@@ -235,8 +272,8 @@ def _seconds(summary: Summary) -> str:
     return "-" if seconds is None else f"{seconds:.0f}"
 
 
-def _best(printed: Sequence[str]) -> list[bool]:
-    """Which cells print the smallest value; none where there is nothing to compare."""
+def best(printed: Sequence[str]) -> list[bool]:
+    """Which cells print the smallest value; none where there is nothing to compare, as with "-"."""
     values = [float(cell) if cell != "-" else np.inf for cell in printed]
     known = [value for value in values if value < np.inf]
     return [len(known) > 1 and value == min(known) for value in values]
@@ -260,3 +297,7 @@ def _check_labels(summaries: Mapping[str, Summary]) -> None:
 
 def _escaped(text: str) -> str:
     return text.replace("|", r"\|").replace("*", r"\*")
+
+
+def _latex_text(text: str) -> str:
+    return re.sub(r"([&%$#_{}])", r"\\\1", text)
