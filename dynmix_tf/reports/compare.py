@@ -91,9 +91,12 @@ def compare(
     first = evaluations[0]
     for other in evaluations[1:]:
         _check_alike(first, other)
-    found = [
-        paper_cells(scores(each.rows, None, baseline, baseline_clean_error)) for each in evaluations
-    ]
+    found = []
+    for each in evaluations:
+        try:
+            found.append(paper_cells(scores(each.rows, None, baseline, baseline_clean_error)))
+        except InputError as error:
+            raise InputError(f"{each.path}: {error}") from None
     header = found[0][0]
     columns = zip(*(values for _, values in found), strict=True)
     bold = zip(*(tables.best(column) for column in columns), strict=True)
