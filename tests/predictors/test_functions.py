@@ -43,7 +43,9 @@ def test_logits_and_probabilities_are_told_apart(images):
 def test_sums_that_are_off_are_no_probabilities(images):
     off = SOFTMAX * [[1.0], [1.002], [1.0]]  # one image of three
     assert of(off)(images).max() < 0.6  # taken as logits
-    for outputs in (LOGITS, SOFTMAX * 0.9):
+    balanced = LOGITS + (1 - LOGITS.sum(axis=1, keepdims=True)) / 3  # sums of 1, some negative
+    np.testing.assert_allclose(of(balanced)(images), SOFTMAX, atol=1e-6)
+    for outputs in (LOGITS, SOFTMAX * 0.9, balanced):
         with pytest.raises(InputError, match="are no probabilities: .*'logits' takes them as"):
             of(outputs, "probabilities")(images)
 
