@@ -225,6 +225,8 @@ def _run_and_data(name: str, needs_data: bool) -> tuple[dict[str, Any], Any, Any
             settings = {"dataset": own, "data_dir": DATA_DIR.value} | settings
     settings |= {name: value for name, value in asked.items() if value is not None}
     settings["num_train"] = 0
+    if name == "folder_c":  # whose images are looked up among all
+        settings["num_test"] = 0
     if not settings.get("dataset"):
         raise InputError(f"--dataset is missing; one of {', '.join(data.names())} or a .npz file")
     return identity, operations, runs.load_data(settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from dynmix_tf.benchmarks.arrays import StoredImages, header_of
 from dynmix_tf.benchmarks.cifar_c_md5 import MD5
 from dynmix_tf.benchmarks.conditions import Benchmark, checked_conditions
 from dynmix_tf.data import ImageFiles
@@ -86,7 +86,8 @@ class CifarCBenchmark(Benchmark):
             )
         rows = self._labels()
         self._rows = len(rows) // _SEVERITIES
-        self._starts = {corruption: self._start(corruption, len(rows)) for corruption in chosen}
+        shape = (len(rows), *self.images.shape[1:])
+        self._files = {c: StoredImages(self.folder / f"{c}.npy", shape) for c in chosen}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -102,20 +103,12 @@ class CifarCBenchmark(Benchmark):
             if corruption == "clean":
                 images = np.array(self.images[first:last])
             else:
-                images = self._rows_of(
-                    corruption, (severity - 1) * self._rows + first, last - first
-                )
+                start = (severity - 1) * self._rows
+                images = self._files[corruption].rows(start + first, last - first)
             yield images, self.labels[first:last]
 
-    def _rows_of(self, corruption: str, first: int, count: int) -> np.ndarray:
-        # not from a map of the file: its pages would count as this program's memory, 150 MB a file
-        shape = (count, *self.images.shape[1:])
-        start = self._starts[corruption] + first * math.prod(shape[1:])
-        path = self.folder / f"{corruption}.npy"
-        return np.fromfile(path, np.uint8, math.prod(shape), offset=start).reshape(shape)
-
     def _labels(self) -> np.ndarray:
-        rows = _read(self.folder / "labels.npy")
+        rows = header_of(self.folder / "labels.npy")
         count = len(self.labels)
         if rows.ndim != 1 or len(rows) % _SEVERITIES or len(rows) < _SEVERITIES * count:
             raise InputError(
@@ -129,17 +122,6 @@ class CifarCBenchmark(Benchmark):
                 f"{self.dataset or 'the data set'}; corrupted and clean images must be in one order"
             )
         return rows
-
-    def _start(self, corruption: str, rows: int) -> int:
-        """Where the images begin in their file, bytes."""
-        path = self.folder / f"{corruption}.npy"
-        images, shape = _read(path), (rows, *self.images.shape[1:])
-        if images.dtype != np.uint8 or images.shape != shape or not images.flags.c_contiguous:
-            raise InputError(
-                f"{path} must be uint8 {shape}, the last axis innermost. "
-                f"Received: {images.dtype} {images.shape}"
-            )
-        return images.offset
 
 
 def find_cifar_c(name: str, data_dir: str | os.PathLike[str]) -> Path:
@@ -179,11 +161,3 @@ def verify_cifar_c(name: str, folder: Path, names: Sequence[str]) -> None:
                 f"{path} is damaged or not the released file: its md5 is {md5}, expected "
                 f"{MD5[name][stem]}"
             )
-
-
-def _read(path: Path) -> np.memmap:
-    try:
-        # not `np.load`, which leaves a damaged file open
-        return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path} is missing or damaged: {error}") from None

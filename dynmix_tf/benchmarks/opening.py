@@ -75,7 +75,8 @@ def open_benchmark(
         difficulties: Of sequences.
         strengths: Of `generated`.
         seed: Of `generated`.
-        num_test: Images or sequences to use where no data set says it, spread evenly; 0 is all.
+        num_test: Images or sequences of files to use, spread evenly; 0 is all. Those of arrays are
+            limited with the data set.
         image_size: Of image folders; 0 is as they are.
         clean_dir: Folder of class folders with the clean images, for image folders of ImageNet.
         verify: Whether the files of CIFAR-C are compared with their md5.
@@ -117,7 +118,7 @@ def open_benchmark(
             )
         return ImageFolderBenchmark(
             data_dir, name, images.name, names, classes=images.class_names,
-            clean=images.test_images,
+            clean=images.test_images, max_images=num_test or None,
         )  # fmt: skip
     folder = find_cifar_c(name, data_dir)
     if verify:

@@ -12,9 +12,11 @@ from typing import Protocol
 import numpy as np
 
 from dynmix_tf.benchmark_files.video import check_ffmpeg, decode_video
+from dynmix_tf.benchmarks.arrays import StoredImages, header_of
+from dynmix_tf.benchmarks.conditions import evenly_spread
 from dynmix_tf.corruptions import num_frames, sequence_names, sequence_step, strengths_for
 from dynmix_tf.corruptions.sequences import NOISE_SEQUENCES
-from dynmix_tf.errors import InputError, unknown_name, whole_number
+from dynmix_tf.errors import InputError, unknown_name
 
 __all__ = ["Cifar10PBenchmark", "ImageNetPBenchmark", "SequenceBenchmark"]
 
@@ -124,7 +126,7 @@ class ImageNetPBenchmark(SequenceBenchmark):
                     f"{folder} and {first} must have the same videos, but {min(different)} and "
                     f"{len(different) - 1} others are in one of them only; unpack both again"
                 )
-        self._videos = _spread(videos, max_sequences)
+        self._videos = evenly_spread(videos, "max_sequences", max_sequences)
         self._size = decode_video(first / self._videos[0], max_frames=1).shape[1:]
         self.strengths = strengths_for(self._size, strengths)
 
@@ -193,45 +195,34 @@ class Cifar10PBenchmark(SequenceBenchmark):
     ) -> None:
         self.dataset = dataset
         self.conditions = _conditions(names, difficulties)
-        self._files = _found(
+        files = _found(
             [Path(data_dir), Path(data_dir) / "CIFAR-10-P"],
             [f"{_stem(*condition)}.npy" for condition in self.conditions],
             f"expected <perturbation>.npy in {data_dir} or in CIFAR-10-P in it",
         )
-        first = _array(next(iter(self._files.values())))
+        path = next(iter(files.values()))
+        first = header_of(path)
         if first.ndim != 5 or not len(first):
-            path = next(iter(self._files.values()))
             raise InputError(
                 f"{path} must be uint8 (N, frames, H, W, 3). Received: {first.dtype} {first.shape}"
             )
         self.strengths = strengths_for(first.shape[2:], strengths)
-        self._starts: dict[str, int] = {}
+        self._files: dict[str, StoredImages] = {}
         for perturbation, difficulty in self.conditions:
             file = f"{_stem(perturbation, difficulty)}.npy"
-            images = _array(self._files[file])
             frames = num_frames(perturbation, self.strengths)
             shape = (len(first), frames, *first.shape[2:4], 3)
-            if images.dtype != np.uint8 or images.shape != shape or not images.flags.c_contiguous:
-                raise InputError(
-                    f"{self._files[file]} must be uint8 {shape}, the last axis innermost. "
-                    f"Received: {images.dtype} {images.shape}"
-                )
-            self._starts[file] = images.offset
-        self._size = first.shape[2:]
-        self._rows = _spread(range(len(first)), max_sequences)
+            self._files[file] = StoredImages(files[file], shape)
+        self._rows = evenly_spread(range(len(first)), "max_sequences", max_sequences)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def sequences(self, perturbation: str, difficulty: int) -> Iterator[np.ndarray]:
         """The sequences of a condition, uint8 `(frames, H, W, 3)`, in one order, each once."""
-        file = f"{_stem(perturbation, difficulty)}.npy"
-        shape = (num_frames(perturbation, self.strengths), *self._size)
-        count = int(np.prod(shape))
+        file = self._files[f"{_stem(perturbation, difficulty)}.npy"]
         for row in self._rows:
-            # not from a map of the file: its pages would count as this program's memory, 1 GB
-            start = self._starts[file] + row * count
-            yield np.fromfile(self._files[file], np.uint8, count, offset=start).reshape(shape)
+            yield file.rows(row, 1)[0]
 
 
 def _conditions(names: Sequence[str] | None, difficulties: Sequence[int]) -> list[tuple[str, int]]:
@@ -267,14 +258,6 @@ def _found(places: Sequence[Path], names: Sequence[str], expected: str) -> dict[
     return {name: path for name, path in found.items() if path is not None}
 
 
-def _spread(items: Sequence, most: int | None) -> list:
-    """Not more than `most` of them, at even distances from the first on."""
-    if most is None:
-        return list(items)
-    count = min(whole_number("max_sequences", most, 1), len(items))
-    return [items[index * len(items) // count] for index in range(count)]
-
-
 def _videos(folder: Path) -> list[str]:
     """`class/name.mp4` of the videos of a perturbation, in the order of these names."""
     if not folder.is_dir():
@@ -301,11 +284,3 @@ def _decoded(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             f"Received: {len(frames)}{more} of {frames.shape[2]} x {frames.shape[1]}"
         )
     return frames
-
-
-def _array(path: Path) -> np.memmap:
-    try:
-        # not `np.load`, which leaves a damaged file open
-        return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}") from None
