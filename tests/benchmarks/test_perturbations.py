@@ -402,12 +402,12 @@ def rewrite(change):
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (truncate, r"rotate\.npy is missing or damaged"),
-        (lambda path: path.write_bytes(b""), r"rotate\.npy is missing or damaged"),
-        (lambda path: path.write_text("a letter"), r"rotate\.npy is missing or damaged"),
+        (truncate, r"rotate\.npy is missing"),
+        (lambda path: path.write_bytes(b""), r"rotate\.npy is missing"),
+        (lambda path: path.write_text("a letter"), r"rotate\.npy is missing"),
         (
             lambda path: np.save(path, np.array([{}]), allow_pickle=True),
-            r"rotate\.npy is missing or damaged",
+            r"rotate\.npy is missing",
         ),
         (lambda path: path.unlink(), r"lacks rotate\.npy"),
         (rewrite(lambda a: a / np.float32(255)), r"must be uint8 .*Received: float32"),
