@@ -19,7 +19,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory, images):
-    """Of MobileNetV2 as Keras makes it, with a softmax; in two formats."""
+    """Of MobileNetV2 as Keras makes it, with a softmax; in three formats."""
     keras.utils.set_random_seed(2)
     network = keras.applications.MobileNetV2((64, 64, 3), weights=None)
     prepared = keras.applications.mobilenet_v2.preprocess_input(images.astype("float32"))
@@ -30,11 +30,12 @@ def weights(tmp_path_factory, images):
     network.layers[-1].set_weights([scale * kernel, -scale * logits.mean(axis=0)])
     folder = tmp_path_factory.mktemp("weights")
     network.save(folder / "mobilenet.keras")
+    network.save(folder / "mobilenet.h5")  # as the published files
     network.save_weights(folder / "mobilenet.weights.h5")
     return folder, network.predict(prepared, verbose=0)
 
 
-@pytest.mark.parametrize("name", ["mobilenet.weights.h5", "mobilenet.keras"])
+@pytest.mark.parametrize("name", ["mobilenet.weights.h5", "mobilenet.h5", "mobilenet.keras"])
 def test_an_application_scores_as_keras_does(name, weights, images):
     folder, expected = weights
     predict = predictors.load_predictor(
@@ -91,6 +92,7 @@ def test_mistakes_are_told_in_one_line(weights, tmp_path):
             "unknown network of keras.applications .*; did you mean 'MobileNetV2'",
         ),
         ("MobileNet", good, "holds no weights for MobileNet: "),
+        ("MobileNet", folder / "mobilenet.h5", "holds no weights for MobileNet: "),
         ("MobileNetV2", tmp_path / "junk.weights.h5", "junk.weights.h5 holds no weights for"),
     ):
         with pytest.raises(InputError, match=told) as error:
