@@ -1,4 +1,12 @@
-"""Robustness metrics, in NumPy: from plain numbers to plain numbers."""
+"""Robustness metrics: in NumPy from plain numbers to plain numbers, and as Keras metrics.
+
+The Keras metrics (`ErrorRate`, ...) are imported when they are first used; the rest needs NumPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 from dynmix_tf.metrics.alexnet import (
     ALEXNET_CLEAN_ERROR,
@@ -25,7 +33,17 @@ from dynmix_tf.metrics.flips import (
 )
 from dynmix_tf.metrics.likelihood import brier_score, negative_log_likelihood
 
+_STREAMING = {
+    "BrierScore": "streaming",
+    "ErrorRate": "streaming",
+    "ExpectedCalibrationError": "streaming_calibration",
+    "FlipProbability": "streaming",
+    "NegativeLogLikelihood": "streaming",
+    "RMSCalibrationError": "streaming_calibration",
+}
+
 __all__ = [
+    *_STREAMING,
     "ALEXNET_CLEAN_ERROR",
     "ALEXNET_IMAGENET_3DCC",
     "ALEXNET_IMAGENET_C",
@@ -49,3 +67,10 @@ __all__ = [
     "top5_distances_per_sequence",
     "unnormalized_corruption_error",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _STREAMING:
+        module = importlib.import_module(f"dynmix_tf.metrics.{_STREAMING[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module 'dynmix_tf.metrics' has no attribute '{name}'")
