@@ -2,7 +2,7 @@
 
 Each gives what the NumPy function of the same name gives for all examples at once, to 1e-6. Sums
 are kept in float32 with what rounding cut off beside them, so that small batches still count after
-many millions of examples. On several replicas let a batch have no fewer examples than replicas.
+many millions of examples. On several replicas a last batch smaller than their number counts too.
 """
 
 from __future__ import annotations
