@@ -20,7 +20,9 @@ from dynmix_tf.reports.score_tables import paper_cells
 from dynmix_tf.reports.scores import Score, headline, read_predictions, scores
 from dynmix_tf.results import read
 
-__all__ = ["Evaluation", "compare", "read_evaluation", "write_comparison"]
+__all__ = [
+    "Evaluation", "check_alike", "compare", "labels_of", "read_evaluation", "write_comparison",
+]  # fmt: skip
 
 _ALIKE = ("dataset", "benchmark", "num_images", "strengths", "benchmark_seed")
 
@@ -90,7 +92,7 @@ def compare(
         raise InputError(f"a comparison needs two or more. Received: {len(evaluations)}")
     first = evaluations[0]
     for other in evaluations[1:]:
-        _check_alike(first, other)
+        check_alike(first, other)
     found = []
     for each in evaluations:
         try:
@@ -100,7 +102,7 @@ def compare(
     header = found[0][0]
     columns = zip(*(values for _, values in found), strict=True)
     bold = zip(*(tables.best(column) for column in columns), strict=True)
-    labels = _labels(evaluations)
+    labels = labels_of(evaluations)
     cells, best = [], []
     for label, each, (_, values), marks in zip(labels, evaluations, found, bold, strict=True):
         difference = None if each is first else _difference(first, each, baseline)
@@ -126,7 +128,8 @@ def write_comparison(
         write_atomic(Path(folder) / f"comparison.{ending}", content)
 
 
-def _check_alike(first: Evaluation, other: Evaluation) -> None:
+def check_alike(first: Evaluation, other: Evaluation) -> None:
+    """Raises `InputError` unless both are of the same images under the same conditions."""
     for field in _ALIKE:
         values = [each.rows[0][field] for each in (first, other)]
         if values[0] != values[1]:
@@ -143,7 +146,7 @@ def _check_alike(first: Evaluation, other: Evaluation) -> None:
         )
 
 
-def _labels(evaluations: Sequence[Evaluation]) -> list[str]:
+def labels_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """The method's names, with model and folder where they are needed to tell them apart."""
     rows = [each.rows[0] for each in evaluations]
     methods = [tables.METHOD_NAMES.get(row["method"], row["method"]) for row in rows]

@@ -18,7 +18,7 @@ from dynmix_tf.reports import tables
 from dynmix_tf.reports.summary import Summary, summary
 from dynmix_tf.results import images_path, load_images, read
 
-__all__ = ["FinishedRun", "comparable_runs", "measured_on"]
+__all__ = ["FinishedRun", "comparable_runs", "measured_on", "read_epochs"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _read_run(folder: Path) -> FinishedRun:
     config = _json_object(config_path.read_text(encoding="utf-8"), f"{config_path}")
     if not isinstance(config.get("method"), str):
         raise InputError(f"{config_path} names no `method`")
-    epochs = _read_epochs(folder / "metrics.jsonl")
+    epochs = read_epochs(folder / "metrics.jsonl")
     csv_path = folder / "robustness.csv"
     rows = _one_measurement(read(csv_path) if csv_path.is_file() else [])
     benchmark = rows[0]["benchmark"] if rows else "generated"
@@ -119,7 +119,7 @@ def _one_measurement(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return next(iter(groups.values()), [])
 
 
-def _read_epochs(path: Path) -> list[dict[str, Any]]:
+def read_epochs(path: Path) -> list[dict[str, Any]]:
     """The epochs of metrics.jsonl in order; of an epoch run twice (a resumed run) the last."""
     if not path.is_file():
         return []
