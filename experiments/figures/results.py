@@ -43,9 +43,9 @@ def main() -> None:
 def draw(figure: str, runs: list[Path], output: Path, benchmark: str = "") -> None:
     """Draws one figure of the runs."""
     if figure == "10":
-        plots.training_curves(
-            output, {run.name: read_epochs(run / "metrics.jsonl") for run in runs}
-        )
+        labels = labels_of([read_evaluation(run, benchmark) for run in runs])
+        lines = [read_epochs(run / "metrics.jsonl") for run in runs]
+        plots.training_curves(output, dict(zip(labels, lines, strict=True)))
         return
     if figure == "4":
         means = {
