@@ -101,7 +101,10 @@ class TrainConfig:
     mix_weights: str = _setting(
         "complementary",
         "whether the mixing weights of dynmix sum to 1",
-        ("complementary", "independent"),
+        ("complementary", "independent", "normalized"),
+    )
+    keep_original: bool = _setting(
+        False, "mix the original into each view, as augmix does; not in the paper"
     )
     cutmix_probability: float = _setting(0.5, "of cutmix to mix an image", low=0)
     policy: str = _setting(

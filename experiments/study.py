@@ -46,6 +46,16 @@ ARMS = {
     "linear_alpha_4_7": {"method": "dynmix", "mixing": "linear", "alpha": 4 / 7},
     "dynamic_independent": {"method": "dynmix", "mix_weights": "independent"},
     "linear_independent": {"method": "dynmix", "mixing": "linear", "mix_weights": "independent"},
+    "independent_normalized": {"method": "dynmix", "mix_weights": "normalized"},
+    # what might make it better; not in the paper
+    "keep_original": {"method": "dynmix", "keep_original": True},
+    "without_flips": {"method": "dynmix", "operations": "augmix"},
+    "chains_3_depth_3": {"method": "dynmix", "num_chains": 3, "max_depth": 3},
+    "keep_original_without_flips": {
+        "method": "dynmix",
+        "keep_original": True,
+        "operations": "augmix",
+    },
     # strength
     "severity_1": {"method": "dynmix", "severity": 1},
     "severity_4": {"method": "dynmix", "severity": 4},

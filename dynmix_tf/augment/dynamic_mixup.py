@@ -46,7 +46,9 @@ class DynamicMixup(AugmentationLayer):
         mixing: "dynamic", or "linear": without the product term (the paper's Table 5).
         weights: "complementary" (they sum to 1), or "independent": each m_i ~ Beta(alpha, alpha).
             Independent weights change the brightness at random and leave the value range; they
-            are not clipped.
+            are not clipped. "normalized" divides them by their sum (not in the paper).
+        keep_original: Whether the result is mixed with the image itself, as AugMix does:
+            `b*x + (1 - b)*mix`, `b ~ Beta(alpha, alpha)`. Not in the paper.
         value_range: `(low, high)` of float images.
         seed: Integer that seeds calls without a `seed` of their own.
 
@@ -80,13 +82,14 @@ class DynamicMixup(AugmentationLayer):
         max_depth: int = 2,
         mixing: str = "dynamic",
         weights: str = "complementary",
+        keep_original: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         names = operation_names(operations)
         for name, rule, known in (
             ("mixing", mixing, ("dynamic", "linear")),
-            ("weights", weights, ("complementary", "independent")),
+            ("weights", weights, ("complementary", "independent", "normalized")),
         ):
             if rule not in known:
                 raise unknown_name(f"`{name}`", str(rule), known)
@@ -97,6 +100,7 @@ class DynamicMixup(AugmentationLayer):
         self.max_depth = whole_number("max_depth", max_depth, 1)
         self.mixing = mixing
         self.weight_rule = weights  # `weights` is what Keras calls a layer's variables
+        self.keep_original = bool(keep_original)
         self.operation_layers = [OPERATION_LAYERS[name](severity=severity) for name in names]
         tell_overlap(names)
 
@@ -110,26 +114,41 @@ class DynamicMixup(AugmentationLayer):
 
         Returns:
             `depth` int32 (B, chains); `operation` int32, `strength` float32 and `negative` bool
-            (B, chains, max_depth); `weight` float32 (B, chains), the paper's m.
+            (B, chains, max_depth); `weight` float32 (B, chains), the paper's m; and where the
+            original is kept its `share` float32 (B,).
         """
-        if self.weight_rule == "independent":
+        if self.weight_rule in ("independent", "normalized"):
             chains = randomness.fold(keys[:, None], 1 + tf.range(self.num_chains))
             weight = randomness.beta(randomness.fold(chains, "weight"), self.alpha)
+            if self.weight_rule == "normalized":
+                weight /= tf.reduce_sum(weight, axis=1, keepdims=True)
         else:
             key = randomness.fold(keys, "weight")
             weight = randomness.dirichlet(key, self.alpha, self.num_chains)
         count = len(self.operation_layers)
         drawn = draw_chains(keys, self.num_chains, self.max_depth, count, self.severity)
+        if self.keep_original:
+            drawn["share"] = randomness.beta(randomness.fold(keys, "share"), self.alpha)
         return {**drawn, "weight": weight}
 
     def transform_images(self, images: Tensor, transformation: dict[str, Tensor]) -> Tensor:
         """Runs the chains on uint8 images and mixes their ends; float32 out."""
         ends = run_chains(images, transformation, self.operation_layers)
-        return add_chains(ends, mixing_coefficients(transformation["weight"], self.mixing))
+        coefficients = mixing_coefficients(transformation["weight"], self.mixing)
+        if not self.keep_original:
+            return add_chains(ends, coefficients)
+        share = transformation["share"][:, None]
+        mixed = add_chains(ends, (1.0 - share) * coefficients)
+        return share[..., None, None] * tf.cast(images, tf.float32) + mixed
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102
-        names = ("operations", "severity", "alpha", "num_chains", "max_depth", "mixing")
-        config = {name: getattr(self, name) for name in names}
+        config = {
+            name: getattr(self, name)
+            for name in (
+                "operations", "severity", "alpha", "num_chains", "max_depth", "mixing",
+                "keep_original",
+            )
+        }  # fmt: skip
         return {**super().get_config(), **config, "weights": self.weight_rule}
 
 

@@ -34,6 +34,7 @@ TO_BE_CONTINUED = 75
 METHODS = ("standard", "dynmix")  # whose views are made on the accelerator
 # what the loop over steps does not do; --strategy and --jit_compile have nothing to choose here
 UNUSED = (
+    "keep_original",
     "image_size", "skip_damaged", "crop", "num_chains", "ema", "accumulation_steps", "jit_compile",
     "strategy",
 )  # fmt: skip

@@ -58,7 +58,8 @@ def written_from_the_paper(image, names, drawn, linear):
         for j in range(i + 1, len(m)):
             if not linear:
                 mixed = mixed + m[i] * m[j] * (ends[i] - ends[j])
-    return mixed
+    share = float(drawn.get("share", 0))
+    return share * image + (1 - share) * mixed
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,7 @@ def written_from_the_paper(image, names, drawn, linear):
         {"severity": 10.0, "weights": "independent", "alpha": 0.5},
         {"num_chains": 3, "max_depth": 3, "operations": "augmix"},
         {"operations": ("rotate", "equalize"), "severity": 0.05},
+        {"keep_original": True, "weights": "normalized", "num_chains": 3},
         {"operations": "all", "severity": 10.0},
     ],
     ids=str,
@@ -133,6 +135,30 @@ def test_weights():
     np.testing.assert_allclose(
         mixing_coefficients(three, "dynamic").numpy().sum(axis=1), 1, atol=1e-5
     )
+
+
+def test_weights_that_are_normalised_are_independent_ones_over_their_sum():
+    keys = randomness.example_keys((4, 1), tf.range(5000))
+    drawn = {
+        rule: DynamicMixup(weights=rule).get_random_transformation(keys, None)["weight"].numpy()
+        for rule in ("independent", "normalized")
+    }
+    sums = drawn["independent"].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(drawn["normalized"], drawn["independent"] / sums, rtol=1e-6)
+    assert 0.35 < sums.std() < 0.46  # a random brightness, which the division takes away
+
+
+def test_the_share_of_the_original_is_a_draw_of_its_own():
+    keys = randomness.example_keys((4, 2), tf.range(20_000))
+    plain, kept = (
+        DynamicMixup(keep_original=keep).get_random_transformation(keys, None)
+        for keep in (False, True)
+    )
+    np.testing.assert_array_equal(plain["weight"], kept["weight"])
+    share = kept["share"].numpy()
+    assert "share" not in plain and abs(share.mean() - 0.5) < 0.01
+    assert abs(share.var() - 1 / 12) < 0.003  # uniform
+    assert abs(np.corrcoef(share, kept["weight"].numpy()[:, 0])[0, 1]) < 0.03
 
 
 @pytest.mark.parametrize(
