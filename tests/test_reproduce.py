@@ -212,3 +212,37 @@ def test_mistakes(reproduce, words, message, tmp_path, monkeypatch, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(message, line)
     assert not list(tmp_path.iterdir())
+
+
+def test_full_runs_the_recipes_commands(reproduce, tables, tmp_path, monkeypatch):
+    commands = []
+
+    def run(words):
+        commands.append(words)
+        name = words[2]
+        benchmark = "generated" if name == "dynmix_tf.train" else "cifar10_c"
+        write_rows(tmp_path / "cifar10_wideresnet_dynmix", 0.3, benchmark)
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(reproduce.subprocess, "run", run)
+    words = ["--table=1", "--scale=full", "--cells=wideresnet/dynmix", "--data_dir=d"]
+    words += ["--benchmark_dir=c", f"--output_dir={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", *words])
+    reproduce.main()
+    train, evaluate = commands
+    recipe = EXPERIMENTS / "recipes" / "table_1_wideresnet_dynmix_cifar10.flags"
+    workdir = tmp_path / "cifar10_wideresnet_dynmix"
+    assert train[1:] == [
+        "-m", "dynmix_tf.train", f"--flagfile={recipe}", "--data_dir=d", f"--workdir={workdir}",
+    ]  # fmt: skip
+    assert evaluate[1:] == [
+        "-m", "dynmix_tf.evaluate", f"--model={workdir / 'export'}", "--benchmark=cifar10_c",
+        "--data_dir=c", f"--output_dir={workdir}",
+    ]  # fmt: skip
+    reproduce.main()
+    assert len(commands) == 2  # both are done
+    monkeypatch.setattr(reproduce.subprocess, "run", lambda w: subprocess.CompletedProcess(w, 3))
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", *words[:2], "--cells=resnext/mixup"])
+    with pytest.raises(SystemExit) as left:
+        reproduce.main()
+    assert left.value.code == 3
