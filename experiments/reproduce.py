@@ -9,7 +9,8 @@ method. What is done is not done again, and a run that was interrupted continues
 
 smoke  photographs of 32 px (ImageNet's tables: 72 px, in its folder layout), reduced networks, four
        steps: every cell's way through training, export and scoring, no result
-small  --dataset (Fashion-MNIST), 2,000 images, ten epochs, reduced networks: hours on a CPU
+small  2,000 images, ten epochs, reduced networks: hours on a CPU. The data set is the table's where
+       --data_dir is given, else Fashion-MNIST (ImageNet's tables: photographs), or --dataset
 full   the recipes of experiments/recipes, each in a process of its own
 
 The table is in --output_dir: table_N.md, and table_N.csv with a line for each cell.
@@ -165,12 +166,14 @@ def reduced(arguments: argparse.Namespace, run: Run, folder: Path) -> TrainConfi
         if "sin_dir" in flags:
             flags["sin_dir"] = str(folder / "images" / "stylized")
     else:
-        flags |= {"dataset": arguments.dataset or "fashion_mnist", "data_dir": arguments.data_dir}
+        imagenet = run.dataset == "imagenet2012"
+        without = "photos" if imagenet else "fashion_mnist"
+        own = run.dataset if arguments.data_dir else without
+        flags |= {"dataset": arguments.dataset or own, "data_dir": arguments.data_dir}
         flags |= {"num_train": 2_000, "num_test": 200, "epochs": 10, "batch_size": 50}
         flags |= {"learning_rate": 0.05, "linear_scaling": False}
-        if run.dataset == "imagenet2012":
+        if imagenet:
             flags |= {"image_size": 72, "warmup_epochs": 1}
-            flags["dataset"] = arguments.dataset or "photos"
         if "sin_dir" in flags:
             flags["sin_dir"] = arguments.sin_dir
     return TrainConfig(**flags)

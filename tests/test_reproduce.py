@@ -102,6 +102,11 @@ def test_reduced_settings_keep_the_method(tables, reproduce, tmp_path, monkeypat
         for name in ("method", "consistency", "consistency_weight", "mixing", "severity", "l2"):
             assert getattr(small, name) == getattr(full, name)
         assert small.model == "wrn_16_2" and small.dataset == "fashion_mnist"
+        arguments.data_dir = "cifar"
+        assert reproduce.reduced(arguments, run, tmp_path).dataset == run.dataset
+        arguments.dataset, arguments.data_dir = "photos", ""
+        assert reproduce.reduced(arguments, run, tmp_path).dataset == "photos"
+        arguments.dataset = ""
 
 
 def test_table_from_rows(tables, measured, tmp_path):
