@@ -78,7 +78,12 @@ def scores(
             baseline that lacks a corruption.
 
     Example:
-        >>> rows = scoring.score(predict, benchmark, "out.csv", "images", identity)
+        >>> from dynmix_tf import predictors, scoring
+        >>> rows = scoring.score(
+        ...     predictors.network_predictor(network),
+        ...     dynmix_tf.GeneratedBenchmark(images, labels, names=["fog"]), "out.csv", "images",
+        ...     {"model": "mine", "method": "standard", "epoch": 10},
+        ... )
         >>> found = scores(rows, Path("images") / rows[0]["measurement"], num_resamples=10)
         >>> found["clean_error"]["low"] <= found["clean_error"]["value"]
         True
