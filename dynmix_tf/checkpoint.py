@@ -40,8 +40,13 @@ def save_checkpoint(path: Path, model: Any, epoch: int) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def restore_checkpoint(path: Path, model: Any) -> int:
+def restore_checkpoint(path: Path, model: Any, content: bytes | None = None) -> int:
     """Reads what `save_checkpoint` wrote into a model of the same making.
+
+    Args:
+        path: The file; what errors name.
+        model: Gets the values.
+        content: What is in the file, where this process cannot read it.
 
     Returns:
         The epochs done.
@@ -52,7 +57,10 @@ def restore_checkpoint(path: Path, model: Any) -> int:
     variables = _variables(model)
     try:
         # opened here: NumPy leaves a damaged file open
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
+        with (
+            io.BytesIO(content) if content is not None else open(path, "rb") as file,
+            np.load(file, allow_pickle=False) as saved,
+        ):
             arrays = {name: saved[name] for name in saved.files}
         epoch = int(arrays.pop("epoch"))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from dynmix_tf.errors import InputError
+from dynmix_tf.errors import InputError, Interrupted
 from dynmix_tf.files import write_atomic
 
 __all__ = ["define_flags", "load_tensorflow", "run", "settings_from_flags", "write_flags"]
@@ -51,7 +51,8 @@ def run(main: Callable[[], None], several: Any = None) -> None:
     Arguments that are no flags are mistakes, unless they follow the flag `several`, a multi-string
     one: then they are more values of it, as a shell makes of `--compare runs/*`.
 
-    Exit status: 0 when done or help was asked for, 130 when interrupted, and 2 with one line on
+    Exit status: 0 when done or help was asked for, 130 when interrupted, 75 when something else
+    ended it that the same command may get over (`Interrupted`), and 2 with one line on
     stderr for a user's mistake: `InputError`, a wrong flag, a file that cannot be read or written.
     """
 
@@ -66,6 +67,8 @@ def run(main: Callable[[], None], several: Any = None) -> None:
             main()
         except (InputError, OSError) as error:  # a mistake, or a disk that says no
             _leave(str(error))
+        except Interrupted as error:
+            _leave(str(error), 75)  # EX_TEMPFAIL of sysexits.h
         except KeyboardInterrupt:
             print("interrupted; the same command continues", file=sys.stderr)
             sys.exit(130)
@@ -90,13 +93,17 @@ def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:
     return f"warning: {' '.join(str(message).split())}\n"  # a user needs no line of source
 
 
-def _leave(message: str) -> None:
+def _leave(message: str, status: int = 2) -> None:
     print(" ".join(message.split()), file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)
 
 
-def load_tensorflow() -> None:
+def load_tensorflow(start: bool = True) -> None:
     """Imports TensorFlow, and keeps what its C++ part then prints unless the import fails.
+
+    Args:
+        start: Whether to look for devices too, which must wait where several workers join first.
+            With KERAS_BACKEND=jax, TensorFlow leaves the accelerators to JAX.
 
     No environment variable turns that off (tensorflow/tensorflow issue 100442), and a command's
     stderr is for its user.
@@ -109,7 +116,10 @@ def load_tensorflow() -> None:
         try:
             import tensorflow as tf
 
-            tf.config.list_logical_devices()  # looks for a GPU, and says so where there is none
+            if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+                tf.config.set_visible_devices([], "GPU")
+            if start:
+                tf.config.list_logical_devices()  # looks for a GPU, says so where there is none
         except BaseException:
             said.seek(0)
             os.write(kept, said.read())

@@ -14,6 +14,7 @@ __all__ = ["TrainConfig"]
 
 CONSISTENCY = ("jsd", "jsd_single", "none")
 OPERATIONS = ("standard", "imagenet", "augmix", "all")
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 LARGEST = 2**31 - 1
 
 
@@ -138,12 +139,22 @@ class TrainConfig:
         kind=float,
     )
     label_smoothing: float = _setting(0.0, "share of each label given to all classes", low=0)
+    clip_norm: float = _setting(
+        0.0, "largest norm of the loss' gradient over all weights, before L2 is added; 0 is none",
+        low=0,
+    )  # fmt: skip
     ema: float = _setting(
-        0.0, "momentum of an average of the weights, which is what is saved; 0 is none", low=0
+        0.0,
+        "momentum of an average of the weights, which is what is exported, and measured beside the "
+        "last ones, final_raw.keras; 0 is none",
+        low=0,
     )
     accumulation_steps: int = _setting(1, "steps whose gradients make one update", low=1)
     precision: str = _setting(
-        "float32", "Keras dtype policy", ("float32", "mixed_bfloat16", "mixed_float16")
+        "float32",
+        "Keras dtype policy; auto is mixed_bfloat16 on accelerators that compute in it, else "
+        "float32",
+        ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     )
     deterministic: bool = _setting(True, "same command and seed, same weights to the last bit")
     jit_compile: str = _setting(
@@ -152,10 +163,19 @@ class TrainConfig:
     )  # fmt: skip
     seed: int = _setting(0, "of weights, order and augmentation", low=0)
     strategy: str = _setting(
-        "auto", "devices: auto mirrors over several GPUs", ("auto", "one_device", "mirrored")
+        "auto",
+        "devices: mirrored takes all GPUs (or logical CPUs), multi_worker those of all workers in "
+        "TF_CONFIG; auto is multi_worker where TF_CONFIG names several, else mirrored where there "
+        "are several GPUs",
+        STRATEGIES,
     )
 
     def __post_init__(self) -> None:
+        if self.strategy.lower().replace("_", "").startswith("parameterserver"):
+            raise InputError(
+                f"--strategy={self.strategy}: Keras 3 does not train with parameter servers "
+                "(keras issue 18624); use --strategy=multi_worker"
+            )
         for setting in dataclasses.fields(self):
             _check(setting, getattr(self, setting.name))
         if not self.severity <= 10:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from dynmix_tf import runs
-from dynmix_tf.callbacks import RunRecord
+from dynmix_tf import cluster as clusters
+from dynmix_tf import distribution, models, runs, train_loop
+from dynmix_tf.callbacks import RunRecord, WaitingTime
 from dynmix_tf.checkpoint import restore_checkpoint
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.data import ImageData, ImageFiles
 from dynmix_tf.data.class_folders import damaged, tell_damaged
-from dynmix_tf.distribution import make_strategy
-from dynmix_tf.errors import InputError
+from dynmix_tf.errors import InputError, Interrupted
 from dynmix_tf.export import export_saved_model
 from dynmix_tf.model_from_config import model_from_config
 from dynmix_tf.pipeline import training_dataset
 
 __all__ = ["train"]
+
+_PROFILED = (11, 20)  # steps, when all that is compiled or allocated once has been
 
 
 def train(
@@ -29,21 +32,30 @@ def train(
     data: ImageData,
     workdir: Path,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    profile: bool = False,
 ) -> keras.Model:
     """Trains, saves and exports a network.
 
     Writes `config.json`, `metrics.jsonl`, `checkpoints/`, TensorBoard events, `final.keras` and
-    `export/` into `workdir`. A run that is complete returns at once.
+    `export/` into `workdir`, and with `ema` the weights that were not averaged, as
+    `final_raw.keras`. A run that is complete returns at once. Of several workers, the chief alone
+    reads and writes `workdir`.
 
     Args:
         config: The settings.
         data: The images.
         workdir: Folder of the run, opened by `runs.open_run`.
         callbacks: More Keras callbacks, such as `RobustnessEvaluation`; what they put into the
-            logs is kept in `metrics.jsonl`.
+            logs is kept in `metrics.jsonl`. Of several workers, the chief alone has them.
+        profile: Whether TensorBoard is to show in what the time of steps 11 to 20 goes.
 
     Returns:
         The trained network, from images 0..255 to logits.
+
+    Raises:
+        InputError: Devices, cluster or settings that do not fit together, a training that
+            diverges, a checkpoint or an image that is damaged.
+        Interrupted: A worker was lost.
 
     Example:
         >>> config = TrainConfig(dataset="photos", method="dynmix", epochs=1, batch_size=30)
@@ -51,56 +63,139 @@ def train(
         >>> network = train(config, data, Path("runs/a"))
         dynmix_tf ... global batch 30, float32, XLA ...
     """
+    # first: several workers must join before TensorFlow starts
+    strategy = distribution.make_strategy(config.strategy, config.batch_size)
+    distribution.check_replicas(config, strategy)
+    cluster = clusters.cluster_of(config.strategy)
+    is_chief = cluster is None or cluster.is_chief
     keras.utils.set_random_seed(config.seed)
-    if config.deterministic:
+    if config.deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
-    keras.config.set_dtype_policy(config.precision)
-    strategy = make_strategy(config.strategy, config.batch_size)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy(distribution.dtype_policy(config.precision))
     steps = -(-len(data.train_images) // config.batch_size)
     with strategy.scope():
         model = model_from_config(config, data.image_shape, data.num_classes, steps)
+    environment = _environment(strategy, cluster, model)
     checkpoint = workdir / "checkpoints" / "last.npz"
-    done = restore_checkpoint(checkpoint, model) if checkpoint.exists() else 0
+    content = checkpoint.read_bytes() if is_chief and checkpoint.exists() else b""
+    if cluster:
+        versions = {**environment["versions"], "dtype_policy": environment["dtype_policy"]}
+        seen = {"images": (len(data.train_images), *data.image_shape)}
+        clusters.check_equal(strategy, cluster, {**config.to_json(), **versions, **seen})
+        content = clusters.broadcast(strategy, cluster, content)
+    done = restore_checkpoint(checkpoint, model, content) if content else 0
     if done < config.epochs:
-        devices = list(strategy.extended.worker_devices)
-        environment = runs.environment("tensorflow", devices, bool(model.jit_compile))
-        runs.record_start(config, workdir, done, environment)
-        print(runs.first_line(config, environment, done))
-        ds = training_dataset(config, data, start=done * steps)
-        board = workdir / "tensorboard"
-        if done == 0:
-            _log_views(board / "views", ds)
+        waiting = WaitingTime()
+        watching: list[keras.callbacks.Callback] = []
+        if is_chief:
+            runs.record_start(config, workdir, done, environment)
+            print(runs.first_line(config, environment, done), flush=True)
+            board = workdir / "tensorboard"
+            if done == 0:
+                _log_views(board / "views", training_dataset(config, data))
+            watching = [
+                *callbacks,
+                keras.callbacks.TensorBoard(
+                    board, write_graph=False, profile_batch=_PROFILED if profile else 0
+                ),
+                RunRecord(workdir, steps, config.batch_size, f"train {config.method}", done),
+            ]
         try:
-            model.fit(
-                ds,
-                steps_per_epoch=steps,
-                initial_epoch=done,
-                epochs=config.epochs,
-                callbacks=[
-                    *callbacks,
-                    keras.callbacks.TensorBoard(board, write_graph=False),
-                    RunRecord(workdir, steps, config.batch_size, f"train {config.method}", done),
-                ],
-                shuffle=False,
-                verbose=0,
-            )
-        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+            _fit(model, strategy, config, data, done, steps, waiting, watching)
+        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
             _refuse_damaged(data)
-            raise error
+            raise
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as e:
+            if cluster is None:
+                raise
+            raise Interrupted(
+                f"worker {cluster.index} lost the others ({e.message.splitlines()[-1][:200]}); "
+                "the same command in all workers continues the run"
+            ) from None
+        if is_chief:
+            print(waiting.verdict())
+    if not is_chief:
+        return model.network
+    return _finish(config, data, workdir, model, on_one_device=cluster is not None)
+
+
+def _environment(strategy: Any, cluster: clusters.Cluster | None, model: Any) -> dict[str, Any]:
+    devices = distribution.device_names(strategy)
+    if cluster:
+        devices = [
+            name.replace("/task:0/", f"/task:{index}/")
+            for index in range(len(cluster.workers))
+            for name in devices
+        ]
+    backend = keras.backend.backend()
+    environment = runs.environment(backend, devices, backend == "jax" or bool(model.jit_compile))
+    return {**environment, "dtype_policy": keras.config.dtype_policy().name}
+
+
+def _fit(
+    model: keras.Model,
+    strategy: Any,
+    config: TrainConfig,
+    data: ImageData,
+    done: int,
+    steps: int,
+    waiting: WaitingTime,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Trains the epochs that are not done, of so many steps each."""
+    options: dict[str, Any] = {
+        "epochs": config.epochs,
+        "initial_epoch": done,
+        "callbacks": [waiting, *callbacks],
+    }
+    if keras.backend.backend() != "tensorflow":
+        ds = waiting.over(training_dataset(config, data, start=done * steps))
+        with strategy.scope():
+            model.fit(ds, steps_per_epoch=steps, shuffle=False, verbose=0, **options)
+        return
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        shard = (context.input_pipeline_id, context.num_input_pipelines)
+        ds = training_dataset(config, data, start=done * steps, shard=shard)
+        each = context.get_per_replica_batch_size(config.batch_size)
+        return ds if each == config.batch_size // shard[1] else ds.rebatch(each)
+
+    train_loop.fit(model, of_worker, steps=steps, waiting=waiting, **options)
+
+
+def _finish(
+    config: TrainConfig, data: ImageData, workdir: Path, model: Any, on_one_device: bool
+) -> keras.Model:
+    """Saves and exports what was trained, if that is not done."""
     final = workdir / "final.keras"
     if final.exists():
         network = keras.models.load_model(final, compile=False)
     else:
         network = model.network
+        if on_one_device:  # the other workers have left
+            network = models.build(config.model, data.image_shape, data.num_classes)
+            network.set_weights(model.network.get_weights())
         if config.ema:
+            # Keras' own `fit` has put the averages in the place of the weights
+            restore_checkpoint(workdir / "checkpoints" / "last.npz", model)
+            _save(model.network, workdir / "final_raw.keras")
             model.optimizer.finalize_variable_values(model.trainable_variables)
-            _estimate_moments(network, training_dataset(config, data).take(min(steps, 100)))
-        temporary = workdir / ".final.keras"  # Keras wants the ending
-        network.save(temporary)
-        os.replace(temporary, final)
+            network.set_weights(model.network.get_weights())
+            _estimate_moments(network, config, data)
+        _save(network, final)
     if not (workdir / "export").exists():
-        export_saved_model(network, workdir / "export")
+        if keras.backend.backend() == "tensorflow":
+            export_saved_model(network, workdir / "export")
+        else:
+            print("no export/: SavedModels are written with KERAS_BACKEND=tensorflow only")
     return network
+
+
+def _save(network: keras.Model, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}")  # Keras wants the ending
+    network.save(temporary)
+    os.replace(temporary, path)
 
 
 def _refuse_damaged(data: ImageData) -> None:
@@ -114,16 +209,12 @@ def _refuse_damaged(data: ImageData) -> None:
             )
 
 
-def _estimate_moments(network: keras.Model, ds: tf.data.Dataset) -> None:
+def _estimate_moments(network: keras.Model, config: TrainConfig, data: ImageData) -> None:
     """Sets BatchNorm's moving averages, which belong to the last weights, to the averaged ones."""
-
-    @tf.function
-    def forward(views):
+    steps = min(-(-len(data.train_images) // config.batch_size), 100)
+    for views, _ in training_dataset(config, data).take(steps):
         images = tf.concat(views, axis=0) if isinstance(views, tuple) else views
-        network(images, training=True)
-
-    for views, _ in ds:
-        forward(views)
+        network(keras.ops.convert_to_tensor(images), training=True)
 
 
 def _log_views(folder: Path, ds: tf.data.Dataset) -> None:

@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["InputError", "real_number", "unknown_name", "whole_number"]
+__all__ = ["InputError", "Interrupted", "real_number", "unknown_name", "whole_number"]
 
 _NAMES_TOLD = 40
 
@@ -27,6 +27,19 @@ class InputError(ValueError):
     """
 
     ag_pass_through = True  # AutoGraph, in `Dataset.map`, leaves the error and its line alone
+
+
+class Interrupted(RuntimeError):
+    """What ended a command before it was done, so that the same command continues.
+
+    Commands print the message and leave with status 75.
+
+    Example:
+        >>> raise Interrupted("worker 1 was lost")
+        Traceback (most recent call last):
+        ...
+        dynmix_tf.errors.Interrupted: worker 1 was lost
+    """
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:

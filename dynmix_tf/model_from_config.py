@@ -40,6 +40,7 @@ def model_from_config(
         schedule,
         config.momentum,
         l2=config.l2,
+        global_clipnorm=config.clip_norm or None,
         use_ema=config.ema > 0,
         ema_momentum=config.ema,
         gradient_accumulation_steps=(

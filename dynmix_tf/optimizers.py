@@ -23,7 +23,9 @@ class CoupledSGD(keras.optimizers.SGD):
         momentum: In [0, 1].
         nesterov: Whether the momentum looks ahead.
         l2: Coefficient of the parameters in the gradient; 0 for none.
-        **kwargs: As `keras.optimizers.SGD`.
+        **kwargs: As `keras.optimizers.SGD`. What clips (`global_clipnorm`, `clipnorm`,
+            `clipvalue`) clips the gradient of the loss, before L2 is added; where gradients are
+            accumulated, their mean.
 
     Example:
         >>> model.compile(CoupledSGD(0.1, l2=5e-4))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dynmix_tf import randomness
 from dynmix_tf.augment import StandardAugmentation, Views
+from dynmix_tf.augment.mixup import LabelMixing
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.consistency import NUM_VIEWS
 from dynmix_tf.data import ImageData, ImageFiles
@@ -19,7 +20,9 @@ __all__ = ["make_views", "training_dataset"]
 _PADDED_UP_TO = 64  # px
 
 
-def training_dataset(config: TrainConfig, data: ImageData, start: int = 0) -> tf.data.Dataset:
+def training_dataset(
+    config: TrainConfig, data: ImageData, start: int = 0, shard: tuple[int, int] = (0, 1)
+) -> tf.data.Dataset:
     """The endless stream of training batches, from step `start` on.
 
     Position n of the stream is a function of n and the seed alone: a new permutation of the
@@ -27,16 +30,26 @@ def training_dataset(config: TrainConfig, data: ImageData, start: int = 0) -> tf
     cost, and is the same on any number of devices. Of `ImageFiles`, the part that a crop needs
     is decoded.
 
+    Args:
+        config: The settings.
+        data: The images.
+        start: Steps to leave out.
+        shard: (i, n) gives the i-th of n equal parts of every batch, and computes only that
+            (of mixup and cutmix, which find partners in the whole batch, all of it).
+
     Returns:
         `(views, labels)`, or `(images, labels)` where the method has one view; float32 images
-        0..255 `(batch_size, H, W, 3)`, int32 labels, or float32 probabilities
-        `(batch_size, classes)` of mixup and cutmix.
+        0..255 `(batch_size / n, H, W, 3)`, int32 labels, or float32 probabilities
+        `(batch_size / n, classes)` of mixup and cutmix.
     """
     source = data.train_images
     in_files = isinstance(source, ImageFiles)
     crop = _make_crop(config, data.image_shape[:2], in_files)
     views = make_views(config, None if in_files else crop, data.image_shape, data.num_classes)
     count = len(source)
+    mixes = isinstance(views.layer, LabelMixing)
+    part, parts = (0, 1) if mixes else shard
+    share = config.batch_size // parts
     seed = tf.constant([config.seed, 0], tf.int64)
     with tf.device("cpu"):
         labels = tf.constant(data.train_labels)
@@ -50,28 +63,37 @@ def training_dataset(config: TrainConfig, data: ImageData, start: int = 0) -> tf
             index=tf.cast(positions % count, tf.int32), seed=words, max_index=count - 1
         )
 
-    def read(position: Any) -> Any:
+    def position_of(number: Any) -> Any:
+        # where in the whole stream the example of this number in this part stands
+        return number // share * config.batch_size + part * share + number % share
+
+    def read(number: Any) -> Any:
+        position = position_of(number)
         key = randomness.fold(randomness.example_keys(seed, position[None]), "before")[0]
         path = tf.gather(images, place(position[None])[0])
         return position, crop.decode(tf.io.read_file(path), key)
 
     def augment(positions: Any, batch: Any) -> Any:
-        # needs the whole global batch, in which mixup and cutmix find their partners: a worker
-        # that trains on a part of it cuts that part out of the result
         keys = randomness.example_keys(seed, positions)
         return views.apply(batch, tf.gather(labels, place(positions)), keys=keys)
 
-    ds = tf.data.Dataset.counter(start * config.batch_size)
+    def cut(*batch: Any) -> Any:
+        index, count = shard
+        return tf.nest.map_structure(lambda values: tf.split(values, count)[index], batch)
+
+    ds = tf.data.Dataset.counter(start * share)
     if in_files:
         ds = ds.map(read, num_parallel_calls=tf.data.AUTOTUNE)
-        ds = ds.batch(config.batch_size, drop_remainder=True)
+        ds = ds.batch(share, drop_remainder=True)
         ds = ds.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
     else:
-        ds = ds.batch(config.batch_size, drop_remainder=True)
+        ds = ds.batch(share, drop_remainder=True).map(position_of)
         ds = ds.map(
             lambda positions: augment(positions, tf.gather(images, place(positions))),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
+    if mixes and shard[1] > 1:
+        ds = ds.map(cut)
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return ds.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -126,11 +126,12 @@ def first_line(config: TrainConfig, environment: dict[str, Any], done: int) -> s
     versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
     devices = environment["devices"]
     kind = devices[0].split("device:")[-1].split(":")[0]
+    precision = environment.get("dtype_policy", config.precision)
     accumulated = f" x {config.accumulation_steps} steps" if config.accumulation_steps > 1 else ""
     return (
         f"{versions}; commit {environment['commit']}; {environment['cpu_cores']} CPU cores, "
         f"{len(devices)} x {kind}, global batch {config.batch_size}{accumulated}, "
-        f"{config.precision}, XLA {'on' if environment['xla'] else 'off'}"
+        f"{precision}, XLA {'on' if environment['xla'] else 'off'}"
         + (f"; {done} of {config.epochs} epochs are done" if done else "")
     )
 
@@ -149,7 +150,8 @@ def record_start(
     last = (record.get("continued") or [record])[-1]
     if epochs_done == 0:
         record = {**config.to_json(), **environment}
-        for name in ("final.keras", "export", "robustness.csv", "metrics.jsonl"):
+        results = ("robustness.csv", "robustness_raw.csv", "metrics.jsonl")
+        for name in ("final.keras", "final_raw.keras", "export", *results):
             if (workdir / name).exists():
                 (workdir / name).rename(_unused(workdir / f"old.{name}"))
     elif any(last.get(name) != value for name, value in environment.items()):

@@ -37,7 +37,7 @@ TRAIN = (
     "--model=small_cnn", "--method=dynmix", "--ema=0.9", "--robustness_every=6",
 )  # fmt: skip
 TABLES = ("robustness.csv", "robustness_by_epoch.csv")
-TIMING = ("seconds", "images_per_second")
+TIMING = ("seconds", "images_per_second", "waiting_for_data")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dynmix_tf import data, engine, export, pipeline, predictors, results, runs
+from dynmix_tf import data, engine, export, pipeline, predictors, results, runs, train_loop
 from dynmix_tf.callbacks import RunRecord
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.errors import InputError
@@ -34,7 +34,7 @@ def run(photos, workdir, **settings):
 
 def lines(workdir):
     epochs = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    timing = ("seconds", "images_per_second")
+    timing = ("seconds", "images_per_second", "waiting_for_data")
     return [{k: v for k, v in epoch.items() if k not in timing} for epoch in epochs]
 
 
@@ -96,7 +96,7 @@ def test_an_interrupted_run_continues_to_the_same_weights(
 
 def test_a_finished_run_is_not_trained_again(unbroken, photos, monkeypatch):
     weights, workdir = unbroken
-    monkeypatch.setattr(keras.Model, "fit", None)
+    monkeypatch.setattr(train_loop, "fit", None)
     for got, want in zip(run(photos, workdir), weights, strict=True):
         np.testing.assert_array_equal(got, want)
 
@@ -173,7 +173,7 @@ def test_averaged_weights_are_saved_with_moments_of_their_own(unbroken, photos, 
 
 def test_the_settings_reach_the_optimizer(photos, tmp_path, monkeypatch):
     met = []
-    monkeypatch.setattr(keras.Model, "fit", lambda self, *_, **__: met.append(self))
+    monkeypatch.setattr(train_loop, "fit", lambda model, *_, **__: met.append(model))
     more = {"linear_scaling": True, "warmup_epochs": 1, "schedule": "step", "label_smoothing": 0.1,
             "accumulation_steps": 3, "momentum": 0.8, "l2": 1e-4}  # fmt: skip
     run(photos, tmp_path / "run", **more)

@@ -20,6 +20,7 @@ from dynmix_tf.checkpoint import restore_checkpoint
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.consistency import NUM_VIEWS, ConsistencyModel
 from dynmix_tf.data import ImageData
+from dynmix_tf.distribution import dtype_policy
 from dynmix_tf.errors import InputError
 from dynmix_tf.jax_views import JaxViews, example_keys
 from dynmix_tf.model_from_config import model_from_config
@@ -47,7 +48,7 @@ def train(
     if not isinstance(data.train_images, np.ndarray):
         raise InputError("offline training needs images in memory; pack them into one .npz file")
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
+    keras.config.set_dtype_policy(dtype_policy(config.precision))
     steps = -(-len(data.train_images) // config.batch_size)
     model = model_from_config(config, data.image_shape, data.num_classes, steps)
     checkpoint = workdir / "checkpoints" / "last.npz"
@@ -55,6 +56,7 @@ def train(
     if done < config.epochs:
         devices = [f"{device.device_kind} device:{device.platform}" for device in jax.devices()]
         environment = runs.environment("jax", devices[:1], xla=True)
+        environment["dtype_policy"] = keras.config.dtype_policy().name
         runs.record_start(config, workdir, done, environment)
         print(runs.first_line(config, environment, done), flush=True)
         if not _fit(model, config, data, workdir, steps, done, deadline):
