@@ -264,6 +264,7 @@ TABLES: dict[int, Table] = {
             "rounded.",
             "Section 4 writes CE and uCE as sums over severities; the values are means over them, "
             "normalised by AlexNet's.",
+            "On ImageNet DynMix trains with downscale, which resembles the corruption pixelate.",
         ),
     ),
     4: _imagenet(
