@@ -81,7 +81,8 @@ def _parse(text: str) -> Cluster:
         raise InputError(f"TF_CONFIG is no JSON ({error}); {_EXPECTED}") from None
     jobs = config.get("cluster") if isinstance(config, dict) else None
     task = config.get("task") if isinstance(config, dict) else None
-    if not isinstance(jobs, dict) or not (jobs.get("worker") or jobs.get("chief")):
+    jobs = jobs if isinstance(jobs, dict) and all(map(_is_list, jobs.values())) else {}
+    if not (jobs.get("worker") or jobs.get("chief")):
         raise InputError(f"TF_CONFIG names no cluster of workers; {_EXPECTED}")
     if "ps" in jobs:
         raise InputError(
@@ -106,6 +107,10 @@ def _parse(text: str) -> Cluster:
             + _EXPECTED
         )
     return Cluster(workers, places.index((task["type"], task["index"])))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
 
 
 def broadcast(strategy: Any, cluster: Cluster, content: bytes, worker: int = 0) -> bytes:

@@ -24,7 +24,7 @@ from dynmix_tf.pipeline import training_dataset
 
 __all__ = ["train"]
 
-_PROFILED = (11, 20)  # steps, when all that is compiled or allocated once has been
+_PROFILED = (11, 20)  # steps of a command, when all that is compiled or allocated once has been
 
 
 def train(
@@ -47,7 +47,8 @@ def train(
         workdir: Folder of the run, opened by `runs.open_run`.
         callbacks: More Keras callbacks, such as `RobustnessEvaluation`; what they put into the
             logs is kept in `metrics.jsonl`. Of several workers, the chief alone has them.
-        profile: Whether TensorBoard is to show in what the time of steps 11 to 20 goes.
+        profile: Whether TensorBoard's profiler is to look at steps 11 to 20 (in a shorter run at
+            its last one).
 
     Returns:
         The trained network, from images 0..255 to logits.
@@ -92,14 +93,17 @@ def train(
             runs.record_start(config, workdir, done, environment)
             print(runs.first_line(config, environment, done), flush=True)
             board = workdir / "tensorboard"
+            profiled = tuple(min(step, (config.epochs - done) * steps) for step in _PROFILED)
             if done == 0:
                 _log_views(board / "views", training_dataset(config, data))
             watching = [
                 *callbacks,
                 keras.callbacks.TensorBoard(
-                    board, write_graph=False, profile_batch=_PROFILED if profile else 0
+                    board, write_graph=False, profile_batch=profiled if profile else 0
                 ),
-                RunRecord(workdir, steps, config.batch_size, f"train {config.method}", done),
+                record := RunRecord(
+                    workdir, steps, config.batch_size, f"train {config.method}", done
+                ),
             ]
         try:
             _fit(model, strategy, config, data, done, steps, waiting, watching)
@@ -113,6 +117,9 @@ def train(
                 f"worker {cluster.index} lost the others ({e.message.splitlines()[-1][:200]}); "
                 "the same command in all workers continues the run"
             ) from None
+        finally:
+            if is_chief:
+                record.close()
         if is_chief:
             print(waiting.verdict())
     if not is_chief:

@@ -22,7 +22,9 @@ ROBUSTNESS_EVERY = flags.DEFINE_integer(
     "robustness_every", 0, "epochs between evaluations while training; 0 is none", lower_bound=0
 )
 EVALUATE = flags.DEFINE_bool("evaluate", True, "evaluate under generated corruption at the end")
-PROFILE = flags.DEFINE_bool("profile", False, "let TensorBoard show what steps 11 to 20 do")
+PROFILE = flags.DEFINE_bool(
+    "profile", False, "run TensorBoard's profiler over ten steps, from the 11th on"
+)
 
 
 def main() -> None:

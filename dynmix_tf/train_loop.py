@@ -28,6 +28,9 @@ def fit(
     It exists as `fit` of Keras 3 fails where there are several workers (keras issue 20585), and
     takes its batches inside the compiled step, where no one sees how long they are waited for.
 
+    Of several replicas each normalises by its own part of the batch (BatchNorm), and so has moving
+    averages of its own, of which Keras would save the first; here each epoch ends with their mean.
+
     Args:
         model: Compiled, and made in the scope of the strategy that it is to train with.
         make_dataset: The endless stream of one worker, from the first step on, in batches for one
@@ -50,8 +53,24 @@ def fit(
     @tf.function(jit_compile=bool(model.jit_compile), reduce_retracing=True)
     def train_step(batch: Any) -> dict[str, Any]:
         logs = strategy.run(model.train_step, args=(batch,))
-        # metrics are summed over all replicas, so each has the logs of all
+        # those of one replica; summing over all takes until the end of the epoch
         return {name: strategy.experimental_local_results(log)[0] for name, log in logs.items()}
+
+    averages = [
+        variable
+        for variable in model.non_trainable_variables
+        if keras.backend.is_float_dtype(variable.dtype)
+    ]
+
+    @tf.function
+    def share_averages() -> None:
+        def of_replica() -> None:
+            values = [variable.value.read_value() for variable in averages]
+            means = tf.distribute.get_replica_context().all_reduce("MEAN", values)
+            for variable, mean in zip(averages, means, strict=True):
+                variable.assign(mean)
+
+        strategy.run(of_replica)
 
     watched = keras.callbacks.CallbackList(
         list(callbacks), model=model, epochs=epochs, steps=steps, verbose=0
@@ -66,6 +85,9 @@ def fit(
             watched.on_train_batch_begin(step)
             logs = {name: float(log) for name, log in train_step(next(batches)).items()}
             watched.on_train_batch_end(step, logs)
+        if averages and strategy.num_replicas_in_sync > 1:
+            share_averages()
+        logs = {name: float(value) for name, value in model.get_metrics_result().items()}
         watched.on_epoch_end(epoch, logs)
         if model.stop_training:
             break

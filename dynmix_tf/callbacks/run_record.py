@@ -104,4 +104,9 @@ class RunRecord(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Closes the bar."""
-        self._bar.close()
+        self.close()
+
+    def close(self) -> None:
+        """Closes the bar; what is told of a training that failed stands below it."""
+        if self._bar is not None:
+            self._bar.close()

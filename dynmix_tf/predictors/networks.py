@@ -67,7 +67,12 @@ def network_predictor(
     else:
         # by `predict` the weights are arguments of what JAX compiles, not constants in it
         def compute(images: np.ndarray) -> np.ndarray:
-            return _single(network.predict_on_batch(scaled(images.astype("float32"))))
+            count = len(images)
+            # devices that share a batch need equal parts: the first images come again
+            distribution = keras.distribution.distribution()
+            parts = distribution.device_mesh.devices.size if distribution else 1
+            images = images[np.arange(-(-count // parts) * parts) % count]
+            return _single(network.predict_on_batch(scaled(images.astype("float32"))))[:count]
 
     return callable_predictor(compute, output, shape[1:])
 
@@ -107,6 +112,8 @@ def compiled(forward: Callable[[Any], Any], strategy: Any) -> Callable[[np.ndarr
     """
     import tensorflow as tf
 
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        strategy = tf.distribute.get_strategy()  # one worker predicts all, alone
     replicas = strategy.num_replicas_in_sync
 
     def of_replica(images: Any) -> Any:
