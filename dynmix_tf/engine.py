@@ -90,7 +90,7 @@ def train(
         waiting = WaitingTime()
         watching: list[keras.callbacks.Callback] = []
         if is_chief:
-            runs.record_start(config, workdir, done, environment)
+            runs.record_start(config, workdir, done, environment, data.class_names)
             print(runs.first_line(config, environment, done), flush=True)
             board = workdir / "tensorboard"
             profiled = tuple(min(step, (config.epochs - done) * steps) for step in _PROFILED)

@@ -137,19 +137,24 @@ def first_line(config: TrainConfig, environment: dict[str, Any], done: int) -> s
 
 
 def record_start(
-    config: TrainConfig, workdir: Path, epochs_done: int, environment: dict[str, Any]
+    config: TrainConfig,
+    workdir: Path,
+    epochs_done: int,
+    environment: dict[str, Any],
+    class_names: Sequence[str],
 ) -> None:
     """Keeps with what a training starts, or with what else it is continued.
 
-    `config.json` holds the settings and the environment of the start; a later start in another
-    environment (versions, commit, devices) is added under `continued`. A training that begins
-    anew in a folder of results, as its checkpoint was deleted, moves the old results aside.
+    `config.json` holds the settings, the environment of the start and the names of the classes; a
+    later start in another environment (versions, commit, devices) is added under `continued`. A
+    training that begins anew in a folder of results, as its checkpoint was deleted, moves the old
+    results aside.
     """
     path = workdir / "config.json"
     record = json.loads(path.read_text()) if path.exists() else {}
     last = (record.get("continued") or [record])[-1]
     if epochs_done == 0:
-        record = {**config.to_json(), **environment}
+        record = {**config.to_json(), **environment, "class_names": list(class_names)}
         results = ("robustness.csv", "robustness_raw.csv", "metrics.jsonl")
         for name in ("final.keras", "final_raw.keras", "export", *results):
             if (workdir / name).exists():

@@ -57,7 +57,7 @@ def train(
         devices = [f"{device.device_kind} device:{device.platform}" for device in jax.devices()]
         environment = runs.environment("jax", devices[:1], xla=True)
         environment["dtype_policy"] = keras.config.dtype_policy().name
-        runs.record_start(config, workdir, done, environment)
+        runs.record_start(config, workdir, done, environment, data.class_names)
         print(runs.first_line(config, environment, done), flush=True)
         if not _fit(model, config, data, workdir, steps, done, deadline):
             return None
