@@ -60,8 +60,12 @@ class WaitingTime(keras.callbacks.Callback):
         if logs is not None:
             logs["waiting_for_data"] = self._waited / seconds
 
+    @property
+    def share(self) -> float:
+        """The part of the whole training's time so far, 0 to 1, that was spent waiting."""
+        return self._all_waited / max(self._all, 1e-9)
+
     def verdict(self) -> str:
         """What the training waited for, in a line."""
-        share = self._all_waited / max(self._all, 1e-9)
-        reason = "the input pipeline limits it" if share > _MUCH else "the device limits it"
-        return f"{share:.1%} of the training's time was spent waiting for data: {reason}"
+        reason = "the input pipeline limits it" if self.share > _MUCH else "the device limits it"
+        return f"{self.share:.1%} of the training's time was spent waiting for data: {reason}"
