@@ -150,6 +150,9 @@ def test_averaged_weights_are_saved_with_moments_of_their_own(unbroken, photos, 
     raw = [arrays[f"model/{index}"] for index in range(len(weights))]
     for got, want in zip(raw, unbroken[0], strict=True):
         np.testing.assert_array_equal(got, want)  # averaging does not change the training
+    last = keras.models.load_model(tmp_path / "run" / "final_raw.keras")
+    for got, want in zip(last.weights, raw, strict=True):
+        np.testing.assert_array_equal(got, want)
     network = keras.models.load_model(tmp_path / "run" / "final.keras")
     trained = {id(weight) for weight in network.trainable_weights}
     pairs = [(id(w) in trained, w.numpy(), r) for w, r in zip(network.weights, raw, strict=True)]
@@ -175,7 +178,7 @@ def test_the_settings_reach_the_optimizer(photos, tmp_path, monkeypatch):
     met = []
     monkeypatch.setattr(train_loop, "fit", lambda model, *_, **__: met.append(model))
     more = {"linear_scaling": True, "warmup_epochs": 1, "schedule": "step", "label_smoothing": 0.1,
-            "accumulation_steps": 3, "momentum": 0.8, "l2": 1e-4}  # fmt: skip
+            "accumulation_steps": 3, "momentum": 0.8, "l2": 1e-4, "clip_norm": 2.5}  # fmt: skip
     run(photos, tmp_path / "run", **more)
     (model,) = met
     rates = [float(model.optimizer._learning_rate(step)) for step in (0, 3, 4, 11)]
@@ -184,7 +187,7 @@ def test_the_settings_reach_the_optimizer(photos, tmp_path, monkeypatch):
     assert model.label_smoothing == 0.1
     config = model.optimizer.get_config()
     assert (config["momentum"], config["l2"]) == (0.8, 1e-4)
-    assert config["gradient_accumulation_steps"] == 3
+    assert (config["gradient_accumulation_steps"], config["global_clipnorm"]) == (3, 2.5)
 
 
 def test_the_stream_shows_every_image_once_in_a_pass(photos):
@@ -343,8 +346,19 @@ def test_a_run_on_two_devices(photos, tmp_path):
     assert lines(tmp_path / "run")[1]["clean_error"] == pytest.approx(1 - correct.mean())
 
 
-def test_devices_that_cannot_be_had():
-    from dynmix_tf.distribution import make_strategy
+@pytest.mark.parametrize(("epochs", "steps"), [(1, "4 to 4"), (6, "11 to 20")])
+def test_the_profiler_looks_at_steps(photos, tmp_path, monkeypatch, epochs, steps):
+    met = []
+    monkeypatch.setattr(
+        keras.callbacks, "TensorBoard", lambda *_, profile_batch, **__: met.append(profile_batch)
+    )
+    monkeypatch.setattr(train_loop, "fit", lambda *_, **__: None)
+    config = TrainConfig(**{**SETTINGS, "epochs": epochs})
+    engine.train(config, photos, tmp_path / "run", profile=True)
+    assert " to ".join(map(str, met[0])) == steps
 
-    with pytest.raises(InputError, match="needs several devices"):
-        make_strategy("mirrored", 32)
+
+def test_a_profile_is_written_where_tensorboard_finds_it(photos, tmp_path):
+    config = TrainConfig(**{**SETTINGS, "epochs": 1})
+    engine.train(config, photos, tmp_path / "run", profile=True)
+    assert list((tmp_path / "run" / "tensorboard").rglob("plugins/profile/*/*.xplane.pb"))

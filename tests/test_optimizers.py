@@ -84,3 +84,24 @@ def test_schedules_that_make_no_sense():
         imagenet_schedule(64, 7, decay="cosin")
     with pytest.raises(InputError, match="Received: 5 of 5"):
         imagenet_schedule(64, 7, epochs=5)
+
+
+def test_the_gradient_is_clipped_before_the_decay_is_added():
+    """By its norm over all weights, as torch.nn.utils.clip_grad_norm_ before the step."""
+    rng = np.random.default_rng(0)
+    starts = [rng.normal(size=size) for size in (5, 3)]
+    gradients = [[rng.normal(size=size) for size in (5, 3)] for _ in range(10)]
+    norms = [np.sqrt(sum(np.sum(part**2) for part in step)) for step in gradients]
+    limit = float(np.median(norms))
+    clipped = [
+        [part * min(1, limit / norm) for part in step]
+        for step, norm in zip(gradients, norms, strict=True)
+    ]
+    variables = [keras.Variable(start, dtype="float32") for start in starts]
+    optimizer = CoupledSGD(0.05, l2=0.1, global_clipnorm=limit)
+    for step in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(part, "float32") for part in step], variables)
+    for index, (variable, start) in enumerate(zip(variables, starts, strict=True)):
+        want = pytorch_sgd(start, [step[index] for step in clipped], [0.05] * 10, 0.1)
+        np.testing.assert_allclose(variable.numpy(), want, rtol=1e-4, atol=1e-6)
+    assert CoupledSGD.from_config(optimizer.get_config()).global_clipnorm == limit

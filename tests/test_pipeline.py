@@ -93,3 +93,27 @@ def test_a_file_found_damaged_in_training_is_named(folder, tmp_path):
     loaded = data.load("folder", data_dir=folder, image_size=72)
     with pytest.raises(InputError, match=rf"1 of 20 files .*wren/{path.name}; repair them"):
         engine.train(config, loaded, tmp_path / "run")
+
+
+@pytest.mark.parametrize("method", ["dynmix", "cutmix", "standard"])
+def test_the_parts_of_workers_are_the_whole_batch(method):
+    photos = data.load("photos", num_train=30, num_test=9)
+    config = TrainConfig("photos", method=method, batch_size=12, seed=3)
+    whole = take(pipeline.training_dataset(config, photos, start=4), 3)
+    parts = [
+        take(pipeline.training_dataset(config, photos, start=4, shard=(part, 3)), 3)
+        for part in range(3)
+    ]
+    for want, *got in zip(whole, *parts, strict=True):
+        for tensor, *pieces in zip(*map(tf.nest.flatten, (want, *got)), strict=True):
+            assert all(len(piece) == 4 for piece in pieces)
+            np.testing.assert_array_equal(np.concatenate(pieces), tensor)
+
+
+def test_a_worker_reads_only_its_part_of_the_files(birds):
+    config = TrainConfig(**SETTINGS, method="standard", seed=5)
+    whole = take(pipeline.training_dataset(config, birds), 2)
+    parts = [take(pipeline.training_dataset(config, birds, shard=(i, 2)), 2) for i in (0, 1)]
+    for (images, labels), (first, labels_1), (second, labels_2) in zip(whole, *parts, strict=True):
+        np.testing.assert_array_equal(np.concatenate([first, second]), images)
+        np.testing.assert_array_equal(np.concatenate([labels_1, labels_2]), labels)
