@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from dynmix_tf.errors import InputError
+from dynmix_tf.errors import InputError, Interrupted
 
-__all__ = ["Cluster", "broadcast", "check_equal", "cluster_of"]
+__all__ = ["Cluster", "broadcast", "check_equal", "cluster_of", "losses_told"]
 
 _EXPECTED = (
     'expected {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
@@ -185,3 +187,33 @@ def check_equal(strategy: Any, cluster: Cluster, settings: dict[str, Any]) -> No
                     f"worker {index} has {name}={other.get(name)!r}, worker 0 {first[name]!r}; "
                     "start all workers with the same flags, data and versions"
                 )
+
+
+@contextlib.contextmanager
+def losses_told(cluster: Cluster | None) -> Iterator[None]:
+    """Makes `Interrupted` of TensorFlow's error where a worker does not hear of another any more.
+
+    Args:
+        cluster: The cluster; None, with which nothing is made of anything.
+
+    Raises:
+        Interrupted: Another worker was lost.
+
+    Example:
+        >>> with losses_told(cluster_of("one_device")):
+        ...     history = model.fit(views.over(ds), verbose=0)
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        own = isinstance(error, (tf.errors.InvalidArgumentError, tf.errors.NotFoundError))
+        if cluster is None or own:
+            raise
+        lines = error.message.splitlines()
+        reason = next((line for line in lines if "aborted by" in line), lines[0])
+        raise Interrupted(
+            f"worker {cluster.index} lost another ({reason[:200]}); the same command in all "
+            "workers continues the run"
+        ) from None

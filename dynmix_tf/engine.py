@@ -17,7 +17,7 @@ from dynmix_tf.checkpoint import restore_checkpoint
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.data import ImageData, ImageFiles
 from dynmix_tf.data.class_folders import damaged, tell_damaged
-from dynmix_tf.errors import InputError, Interrupted
+from dynmix_tf.errors import InputError
 from dynmix_tf.export import export_saved_model
 from dynmix_tf.model_from_config import model_from_config
 from dynmix_tf.pipeline import training_dataset
@@ -83,8 +83,9 @@ def train(
     if cluster:
         versions = {**environment["versions"], "dtype_policy": environment["dtype_policy"]}
         seen = {"images": (len(data.train_images), *data.image_shape)}
-        clusters.check_equal(strategy, cluster, {**config.to_json(), **versions, **seen})
-        content = clusters.broadcast(strategy, cluster, content)
+        with clusters.losses_told(cluster):
+            clusters.check_equal(strategy, cluster, {**config.to_json(), **versions, **seen})
+            content = clusters.broadcast(strategy, cluster, content)
     done = restore_checkpoint(checkpoint, model, content) if content else 0
     if done < config.epochs:
         waiting = WaitingTime()
@@ -106,17 +107,11 @@ def train(
                 ),
             ]
         try:
-            _fit(model, strategy, config, data, done, steps, waiting, watching)
+            with clusters.losses_told(cluster):
+                _fit(model, strategy, config, data, done, steps, waiting, watching)
         except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
             _refuse_damaged(data)
             raise
-        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as e:
-            if cluster is None:
-                raise
-            raise Interrupted(
-                f"worker {cluster.index} lost the others ({e.message.splitlines()[-1][:200]}); "
-                "the same command in all workers continues the run"
-            ) from None
         finally:
             if is_chief:
                 record.close()

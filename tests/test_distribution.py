@@ -295,7 +295,7 @@ def test_two_workers_of_which_one_is_killed_and_all_resumed(tmp_path):
     chief, worker = two_workers(workdirs, killed_at=(0, 5))  # in the second epoch of three steps
     assert worker[0] == -signal.SIGKILL
     assert chief[0] == 75, chief[2]
-    assert chief[2].splitlines()[-1].startswith("worker 0 lost the others (")
+    assert chief[2].splitlines()[-1].startswith("worker 0 lost another (")
     assert "the same command in all workers continues the run" in chief[2].splitlines()[-1]
     assert int(state(workdirs[0])["epoch"]) == 1 and not (workdirs[0] / "final.keras").exists()
     assert "worker 1 has epochs=1, worker 0 0; start all workers with the same" in chief[1]
