@@ -50,7 +50,7 @@ def views(
 def captioned(
     path: str | os.PathLike[str], images: Sequence[ArrayLike], captions: Sequence[str]
 ) -> None:
-    """Draws images five in a row, each with a caption of up to two lines above it.
+    """Draws images five in a row, each with a caption of up to three lines above it.
 
     Args:
         path: PNG to write.

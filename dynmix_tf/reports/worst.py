@@ -12,6 +12,8 @@ from dynmix_tf import results
 
 __all__ = ["worst_images"]
 
+_LONGEST = 16  # characters of a class that fit above its image
+
 
 def worst_images(
     folder: Path,
@@ -43,9 +45,13 @@ def worst_images(
         )
         caption = (
             f"{corruption.replace('_', ' ')} {severity}\n"
-            f"{true}, taken for {taken} ({100 * values['confidence'][place]:.0f} %)"
+            f"{_short(true)}\ntaken for {_short(taken)} ({100 * values['confidence'][place]:.0f} %)"
         )
         with Image.open(picture) as image:
             found[corruption] = (float(loss[place]), np.asarray(image.convert("RGB")), caption)
     ordered = sorted(found.values(), key=lambda entry: -entry[0])
     return [image for _, image, _ in ordered], [caption for _, _, caption in ordered]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

@@ -219,7 +219,7 @@ def test_what_each_image_got_is_drawn(tmp_path):
     (finished,) = comparable_runs([folder]).values()
     shown, captions = worst_images(images, finished.predictions(), ["cat", "dog", "emu"])
     assert [caption.split("\n")[0] for caption in captions] == ["fog 5", "snow 5"]
-    assert "\ncat, taken for dog (" in captions[0] and (shown[0] == 200).all()
+    assert "\ncat\ntaken for dog (" in captions[0] and (shown[0] == 200).all()
     (images / "fog_2.npz").unlink()
     write_report(tmp_path / "without", [folder])
     assert not {"reliability.png", "worst_0.png"} & set(files(tmp_path / "without"))
