@@ -69,7 +69,7 @@ def captioned(
     starts = range(0, len(drawn), 5)
     grid = [drawn[start : start + 5] for start in starts]
     _draw(
-        path, grid, [captions[start : start + 5] for start in starts], heading=0.32, everywhere=True
+        path, grid, [captions[start : start + 5] for start in starts], heading=0.48, everywhere=True
     )
 
 
