@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -74,3 +77,24 @@ def test_a_callback_may_stop_it_and_the_waiting_is_counted(ds):
     assert [epoch for _, epoch, _ in ends] == [0, 1]
     assert all(0 < logs["waiting_for_data"] < 1 for *_, logs in ends)
     assert watch.calls[-1][0] == "on_train_end" and model.optimizer.iterations == 4
+
+
+def test_a_step_on_three_views_costs_what_it_is_said_to():
+    """The raw rows: at most 1.05 times plain Keras training, and what BUILD.md says."""
+    root = Path(__file__).parent.parent
+    with open(root / "experiments" / "results" / "train_step.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    build = (root / "BUILD.md").read_text()
+    for backend in ("tensorflow", "jax"):
+        times = {
+            training: [
+                float(row["wall_ms_per_step"])
+                for row in rows
+                if (row["backend"], row["training"]) == (backend, training)
+            ]
+            for training in ("plain on 3B images", "three views", "three views by the own loop")
+        }
+        plain = times.pop("plain on 3B images")
+        for ours in filter(None, times.values()):
+            ratio = np.median(np.divide(ours, plain))
+            assert ratio <= 1.05 and f"{ratio:.3f}" in build
