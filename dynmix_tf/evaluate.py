@@ -164,7 +164,10 @@ def _compare() -> None:
     allowed = (COMPARE.name, OUTPUT_DIR.name, BENCHMARK.name, BASELINE.name)
     for flag in (MODEL, WEIGHTS, OUTPUT, SIGNATURE, VALUE_RANGE, CLASS_ORDER, *_OF_BENCHMARKS):
         if flag.value != flag.default:
-            raise InputError(f"--{flag.name} does nothing with --compare; only {allowed} do")
+            raise InputError(
+                f"--{flag.name} does nothing with --compare; leave it out. "
+                f"Known there: {', '.join(allowed)}"
+            )
 
     from dynmix_tf.reports import tables
     from dynmix_tf.reports.compare import compare, read_evaluation, write_comparison
