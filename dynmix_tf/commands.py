@@ -6,8 +6,9 @@ import dataclasses
 import os
 import sys
 import tempfile
+import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,24 @@ from dynmix_tf.files import write_atomic
 
 __all__ = ["define_flags", "load_tensorflow", "run", "settings_from_flags", "write_flags"]
 
+_COLUMN = 28  # of --help, where what a flag means begins
+_FOR_ALL = """
+Of every command:
+  --flagfile=FILE           reads flags from a file, one in a line; a flag after it wins
+  --help                    prints this
+
+Exit status:
+  0    done
+  2    a mistake in the flags, the data or a file, told in one line
+  75   a worker was lost, or (offline training) the time is up; the same command continues
+  130  interrupted (Ctrl-C); the same command continues"""
+
 
 def define_flags(settings: type) -> None:
     """Defines one flag for each field of a dataclass of settings."""
     for setting in dataclasses.fields(settings):
         text, choices = setting.metadata["help"], setting.metadata["choices"]
-        text += f" ({' | '.join(choices)})" if choices else ""
+        text = f"<{'|'.join(choices)}>: {text}" if choices else text  # as absl, of an enum
         define = {
             bool: flags.DEFINE_bool,
             int: flags.DEFINE_integer,
@@ -45,11 +58,16 @@ def write_flags(path: Path) -> None:
     write_atomic(path, "".join(f"{flag.serialize()}\n" for flag in own if flag.value is not None))
 
 
-def run(main: Callable[[], None], several: Any = None) -> None:
+def run(
+    main: Callable[[], None], sections: Mapping[str, Sequence[str]], several: Any = None
+) -> None:
     """Runs a command's `main`; does not return.
 
-    Arguments that are no flags are mistakes, unless they follow the flag `several`, a multi-string
-    one: then they are more values of it, as a shell makes of `--compare runs/*`.
+    Args:
+        main: Checks the flags and does the work.
+        sections: The names of the command's flags, by the headings that `--help` puts over them.
+        several: A multi-string flag that may be followed by more values, as a shell makes of
+            `--compare runs/*`. Without it, arguments that are no flags are mistakes.
 
     Exit status: 0 when done or help was asked for, 130 when interrupted, 75 when something else
     ended it that the same command may get over (`Interrupted`), and 2 with one line on
@@ -73,13 +91,17 @@ def run(main: Callable[[], None], several: Any = None) -> None:
             print("interrupted; the same command continues", file=sys.stderr)
             sys.exit(130)
 
-    app.run(guarded, flags_parser=_parse)
+    app.run(guarded, flags_parser=lambda argv: _parse(argv, sections))
 
 
-def _parse(argv: list[str]) -> list[str]:
+def _parse(argv: list[str], sections: Mapping[str, Sequence[str]]) -> list[str]:
     if any(argument in ("-h", "-help", "--help", "--helpfull") for argument in argv[1:]):
-        module = sys.modules["__main__"]
-        print((module.__doc__ or "").strip(), "\n", flags.FLAGS.main_module_help(), sep="\n")
+        print((sys.modules["__main__"].__doc__ or "").strip())
+        for heading, names in sections.items():
+            print(f"\n{heading}:")
+            for name in names:
+                print(_manual_entry(flags.FLAGS[name]))
+        print(_FOR_ALL)
         sys.exit(0)
     flags.FLAGS.set_gnu_getopt()  # flags may come after other arguments
     try:
@@ -87,6 +109,35 @@ def _parse(argv: list[str]) -> list[str]:
     except flags.Error as error:
         _leave(str(error))
         raise
+
+
+def _manual_entry(flag: Any) -> str:
+    """What `--help` says of a flag: its form, what it is, and its default."""
+    kind = flag.flag_type()
+    values = {"bool": "", "int": "=N", "float": "=NUMBER", "multi string": " FOLDER..."}
+    value = values.get(kind, "=A,B,..." if "list" in kind else "=VALUE")
+    if flag.name == "workdir" or flag.name.endswith("_dir"):
+        value = "=FOLDER"
+    text = flag.help.removesuffix(";\n    repeat this option to specify a list of values")
+    if text.startswith("<"):
+        choices, _, rest = text[1:].partition(">: ")
+        if len(choices) < 40:
+            value, text = f"={choices}", rest
+        else:
+            text = f"{rest}; one of {choices.replace('|', ', ')}"
+    default = flag.default
+    if isinstance(default, bool):
+        default = "yes" if default else "no"
+    elif isinstance(default, (list, tuple)):
+        default = ",".join(str(each) for each in default)
+    text += f" (default: {default})" if default not in (None, "") else ""
+    name = f"  --{'[no]' if kind == 'bool' else ''}{flag.name}{value}"
+    gap = "" if len(name) < _COLUMN - 1 else f"{name}\n"
+    indent = " " * _COLUMN
+    first = indent if gap else name.ljust(_COLUMN)
+    return gap + textwrap.fill(
+        text, 98, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:

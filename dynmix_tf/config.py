@@ -10,12 +10,31 @@ from typing import Any
 from dynmix_tf.errors import InputError, unknown_name
 from dynmix_tf.methods import METHODS, SETTINGS
 
-__all__ = ["TrainConfig"]
+__all__ = ["SECTIONS", "TrainConfig"]
 
 CONSISTENCY = ("jsd", "jsd_single", "none")
 OPERATIONS = ("standard", "imagenet", "augmix", "all")
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 LARGEST = 2**31 - 1
+SECTIONS = {
+    "Data": (
+        "dataset", "data_dir", "num_train", "num_test", "image_size", "skip_damaged", "crop",
+    ),
+    "Network and method": ("model", "method"),
+    "The loss over views, of augmix and dynmix": ("consistency", "consistency_weight"),
+    "The views, of augmix and dynmix": ("operations", "severity", "alpha", "num_chains"),
+    "Of dynmix alone": ("max_depth", "mixing", "mix_weights", "keep_original"),
+    "Of the other methods": (
+        "cutmix_probability", "policy", "attack_epsilon", "attack_step_size", "attack_steps",
+        "sin_dir",
+    ),
+    "Optimisation": (
+        "epochs", "batch_size", "learning_rate", "schedule", "warmup_epochs", "linear_scaling",
+        "momentum", "l2", "label_smoothing", "clip_norm", "ema", "accumulation_steps", "seed",
+    ),
+    "Devices and arithmetic": ("strategy", "precision", "deterministic", "jit_compile"),
+}  # fmt: skip
+"""The settings by the headings that they have in `--help`."""
 
 
 def _setting(
@@ -48,20 +67,29 @@ class TrainConfig:
 
     dataset: str = _setting(
         "fashion_mnist",
-        "data set: fashion_mnist, photos, cifar10, cifar100, imagenet2012, a folder of class "
-        "folders, a .npz file, or tfds:<name> of TensorFlow Datasets",
+        "fashion_mnist, photos, cifar10, cifar100, imagenet2012, the path of a folder of class "
+        "folders or of a .npz file, or tfds:<name> of TensorFlow Datasets",
     )
-    data_dir: str = _setting("", "folder of the data set's files; empty looks in the usual places")
+    data_dir: str = _setting(
+        "",
+        "folder of the data set's files; without it fashion_mnist is looked for in its usual "
+        "places, and cifar10, cifar100 and imagenet2012 are those of TensorFlow Datasets",
+    )
     image_size: int = _setting(
-        0, "side of the images of photos (0 is 32), folders, imagenet2012 (0 is 224)", low=0
+        0,
+        "side of the images, pixels: of photos (0 is 32), and of folders, imagenet2012 and "
+        "tfds:<name> (0 is 224; small images of tfds:<name> stay as they are)",
+        low=0,
     )
     skip_damaged: bool = _setting(
-        False, "leave out files of a class folder that are no complete image, and name them"
+        False,
+        "leave out files of a class folder that are no complete image, and name them; "
+        "otherwise they are a mistake",
     )
     crop: str = _setting(
         "auto",
-        "what comes before the views: padded by 4 px and cropped, or a part of random size "
-        "resized; auto pads up to 64 px",
+        "what comes before the views, beside a flip: pad is 4 px on each side and a crop of the "
+        "image's own size, resized is a part of random size and shape; auto pads up to 64 px",
         ("auto", "pad", "resized"),
     )
     num_train: int = _setting(
@@ -73,99 +101,140 @@ class TrainConfig:
     model: str = _setting(
         "small_cnn",
         "network: small_cnn, allconvnet, densenet_<depth>_<growth>, densenet_bc_<depth>_<growth>, "
-        "resnext29_<groups>x<width>d, wrn_<depth>_<width>, resnet50 or alexnet",
+        "resnext29_<groups>x<width>d, wrn_<depth>_<width>, resnet50 or alexnet; the paper's are "
+        "allconvnet, densenet_bc_100_12, wrn_40_2, resnext29_4x32d and resnet50",
     )
-    method: str = _setting("dynmix", "training method", tuple(METHODS))
+    method: str = _setting(
+        "dynmix",
+        "training method; a flag that it does not have is refused",
+        tuple(METHODS),
+    )
     consistency: str = _setting(
         None,
-        "loss over the views of augmix and dynmix, whose own is jsd; none trains on one view",
+        "jsd: cross-entropy of the original and lambda times the Jensen-Shannon divergence of its "
+        "predictions and those for two views; jsd_single: with one view; none: cross-entropy of "
+        "one view alone. Without the flag jsd for augmix and dynmix, none for the others",
         CONSISTENCY,
         kind=str,
     )
     consistency_weight: float = _setting(12.0, "lambda, the weight of the consistency loss", low=0)
     operations: str = _setting(
         None,
-        "operations of augmix (its own: augmix) and dynmix (its own: standard); imagenet adds "
-        "downscale; some of `all` resemble the benchmarks' corruptions",
+        "what the chains are drawn from. standard: the paper's eleven, which dynmix has without "
+        "the flag; augmix: these without the two flips, which augmix has without the flag; "
+        "imagenet: standard and downscale; all: standard and four that resemble the benchmarks' "
+        "corruptions",
         OPERATIONS,
         kind=str,
     )
-    severity: float = _setting(3.0, "strength of these operations, 0 to 10", low=0)
+    severity: float = _setting(
+        3.0,
+        "strength of these operations, 0 to 10; each application draws one up to it. "
+        "AugMix takes 3 for CIFAR and 1 for ImageNet",
+        low=0,
+    )
     alpha: float = _setting(
-        1.0, "mixing weight ~ Beta(alpha, alpha), of mixup, cutmix, augmix and dynmix", low=0
+        1.0,
+        "mixing weight ~ Beta(alpha, alpha), above 0; 1 is uniform. Of mixup and cutmix, too",
+        low=0,
     )
     num_chains: int = _setting(
-        None, "augmented versions in each mix: 2 of dynmix, 3 of augmix", low=1, kind=int
+        None,
+        "augmented versions in each mix; without the flag 2 of dynmix, 3 of augmix",
+        low=1,
+        kind=int,
     )
-    max_depth: int = _setting(2, "operations in dynmix' longest chain", low=1)
-    mixing: str = _setting("dynamic", "mixing rule of dynmix", ("dynamic", "linear"))
+    max_depth: int = _setting(
+        2, "operations in the longest chain; depths are drawn from 1 to it", low=1
+    )
+    mixing: str = _setting(
+        "dynamic",
+        "dynamic: m1 X1 + m2 X2 + m1 m2 (X1 - X2); linear: without the last term (Table 5)",
+        ("dynamic", "linear"),
+    )
     mix_weights: str = _setting(
         "complementary",
-        "whether the mixing weights of dynmix sum to 1",
+        "complementary: m2 = 1 - m1; independent: drawn each on its own, which changes the "
+        "brightness; normalized: these, divided by their sum (not in the paper)",
         ("complementary", "independent", "normalized"),
     )
     keep_original: bool = _setting(
         False, "mix the original into each view, as augmix does; not in the paper"
     )
-    cutmix_probability: float = _setting(0.5, "of cutmix to mix an image", low=0)
+    cutmix_probability: float = _setting(
+        0.5, "cutmix: probability, 0 to 1, that an image is mixed", low=0
+    )
     policy: str = _setting(
         "auto",
-        "sub-policies of autoaugment, without what overlaps with the corruptions; auto is that "
-        "of CIFAR up to 64 px",
+        "autoaugment: whose sub-policies, without the operations that overlap with the "
+        "corruptions; auto is cifar10* up to 64 px",
         ("auto", "cifar10*", "imagenet*"),
     )
     attack_epsilon: float = _setting(
-        8.0, "how far adversarial moves a pixel at most, grey levels", low=0
+        8.0, "adversarial: how far a pixel is moved at most, grey levels, 0 to 255", low=0
     )
-    attack_step_size: float = _setting(2.0, "step of the attack, grey levels", low=0)
-    attack_steps: int = _setting(10, "steps of the attack", low=0)
-    sin_dir: str = _setting("", "folder of Stylized-ImageNet, which sin trains on as well")
+    attack_step_size: float = _setting(
+        2.0, "adversarial: step of the attack, grey levels, 0 to 255", low=0
+    )
+    attack_steps: int = _setting(10, "adversarial: steps of the attack; each costs a pass", low=0)
+    sin_dir: str = _setting("", "sin: folder of Stylized-ImageNet, which it trains on as well")
     epochs: int = _setting(100, "passes over the training images", low=1)
     batch_size: int = _setting(128, "images in a step, over all devices", low=1)
-    learning_rate: float = _setting(0.1, "highest learning rate", low=0)
+    learning_rate: float = _setting(0.1, "highest learning rate, above 0", low=0)
     schedule: str = _setting(
-        "cosine", "learning rate: per step to 1e-6, or a tenth after every third of the epochs",
+        "cosine",
+        "cosine: falls step by step to 1e-6; step: a tenth after every third of the epochs",
         ("cosine", "step"),
     )  # fmt: skip
-    warmup_epochs: int = _setting(0, "epochs in which the learning rate rises linearly", low=0)
-    linear_scaling: bool = _setting(
-        False, "take --learning_rate for 256 images, and scale it by --batch_size"
+    warmup_epochs: int = _setting(
+        0, "first epochs, in which the learning rate rises linearly", low=0
     )
-    momentum: float = _setting(0.9, "Nesterov momentum", low=0)
+    linear_scaling: bool = _setting(
+        False, "multiply the learning rate by batch_size / 256, as Goyal et al."
+    )
+    momentum: float = _setting(0.9, "Nesterov momentum, 0 to 1", low=0)
     l2: float = _setting(
         None,
-        "weight decay, coupled as in PyTorch: 1e-4 of mixup, 5e-4 of others",
+        "weight decay of all weights, coupled as in PyTorch's SGD; without the flag 1e-4 of "
+        "mixup, 5e-4 of the others",
         low=0,
         kind=float,
     )
-    label_smoothing: float = _setting(0.0, "share of each label given to all classes", low=0)
+    label_smoothing: float = _setting(
+        0.0, "share of each label that is spread over all classes, 0 to 1", low=0
+    )
     clip_norm: float = _setting(
-        0.0, "largest norm of the loss' gradient over all weights, before L2 is added; 0 is none",
+        0.0, "largest norm of the gradient over all weights, before weight decay; 0 is none",
         low=0,
     )  # fmt: skip
     ema: float = _setting(
         0.0,
-        "momentum of an average of the weights, which is what is exported, and measured beside the "
-        "last ones, final_raw.keras; 0 is none",
+        "momentum of an average of the weights, 0 to 1, such as 0.999: it is exported, and scored "
+        "beside the last weights, which go to final_raw.keras; 0 is none",
         low=0,
     )
-    accumulation_steps: int = _setting(1, "steps whose gradients make one update", low=1)
+    accumulation_steps: int = _setting(1, "steps whose mean gradient makes one update", low=1)
     precision: str = _setting(
         "float32",
-        "Keras dtype policy; auto is mixed_bfloat16 on accelerators that compute in it, else "
+        "Keras' dtype policy; auto is mixed_bfloat16 on TPUs and GPUs that compute in it, else "
         "float32",
         ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     )
-    deterministic: bool = _setting(True, "same command and seed, same weights to the last bit")
+    deterministic: bool = _setting(
+        True, "the same command on the same machine gives the same weights to the last bit"
+    )
     jit_compile: str = _setting(
-        "auto", "XLA for the training step; auto is Keras' choice: on one GPU if not deterministic",
+        "auto", "XLA for the training step; auto is Keras' choice: on one GPU with "
+        "--nodeterministic",
         ("auto", "on", "off"),
     )  # fmt: skip
-    seed: int = _setting(0, "of weights, order and augmentation", low=0)
+    seed: int = _setting(
+        0, "seed of the first weights, the order of the images and the augmentation", low=0
+    )
     strategy: str = _setting(
         "auto",
-        "devices: mirrored takes all GPUs (or logical CPUs), multi_worker those of all workers in "
-        "TF_CONFIG; auto is multi_worker where TF_CONFIG names several, else mirrored where there "
+        "mirrored: all GPUs (or logical CPUs) of this machine; multi_worker: those of all workers "
+        "in TF_CONFIG; auto: multi_worker where TF_CONFIG names several, else mirrored where there "
         "are several GPUs",
         STRATEGIES,
     )

@@ -9,7 +9,8 @@ python -m dynmix_tf.evaluate --compare runs/*/ --output_dir=tables
 The model is a .keras file, a SavedModel folder or a network of keras.applications. The rows of
 robustness.csv are appended as they are measured, so an interrupted evaluation continues; then
 <benchmark>_scores.json gets every figure with its interval of 95 % over the images, and
-<benchmark>_table.md the row of the paper's table.
+<benchmark>_table.md the row of the paper's table. Errors are printed in per cent; in
+robustness.csv they are between 0 and 1.
 
 For a model inside a run's folder the data set's flags are those of the run. The benchmarks, and
 where --data_dir finds them:
@@ -21,7 +22,8 @@ where --data_dir finds them:
   cifar10_corrupted, imagenet2012_corrupted     prepared by TensorFlow Datasets
 
 --compare prints a table of what was measured before, in runs or output folders, with the
-differences from the first; --output_dir gets it as comparison.md, .csv and .tex.
+differences from the first; --output_dir gets it as comparison.md, .csv and .tex. It takes
+--benchmark, where the folders hold several, and --baseline, and nothing else.
 """
 
 from pathlib import Path
@@ -37,49 +39,91 @@ MODEL = flags.DEFINE_string(
 )
 WEIGHTS = flags.DEFINE_string("weights", "", "file of weights for applications:<name>")
 OUTPUT = flags.DEFINE_enum(
-    "output", "auto", ["auto", "logits", "probabilities"], "what the model gives"
+    "output",
+    "auto",
+    ["auto", "logits", "probabilities"],
+    "what the model gives; auto looks at its last layer or at what it predicts",
 )
 SIGNATURE = flags.DEFINE_string("signature", "", "endpoint of a SavedModel; empty looks for one")
 VALUE_RANGE = flags.DEFINE_list(
-    "value_range", ["0", "255"], "what the model takes black and white as, such as 0,1 or -1,1"
+    "value_range",
+    ["0", "255"],
+    "two numbers: what the model takes black and white as, such as 0,1 or -1,1",
 )
 CLASS_ORDER = flags.DEFINE_string(
     "class_order", "",
-    "text file with the class of each output, a line each, where it is not the benchmark's order",
+    "text file with the name of each output's class, a line each, where their order is not the "
+    "benchmark's",
 )  # fmt: skip
-BENCHMARK = flags.DEFINE_string("benchmark", "generated", "what to score on, see above")
-DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the benchmark's, or data set's, files")
-OUTPUT_DIR = flags.DEFINE_string("output_dir", "", "folder for robustness.csv; needed")
-DATASET = flags.DEFINE_string("dataset", None, "data set whose test images are corrupted")
+BENCHMARK = flags.DEFINE_string("benchmark", "generated", "what to score on: see above")
+DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "folder of the benchmark's files; of generated, of the data set's"
+)
+OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "", "folder for robustness.csv; needed, but by --compare"
+)
+DATASET = flags.DEFINE_string(
+    "dataset", None,
+    "data set with the clean test images, as of dynmix_tf.train; needed by generated and folder_c "
+    "where the model lies in no run",
+)  # fmt: skip
 NUM_TEST = flags.DEFINE_integer(
-    "num_test", None, "test images or sequences to use; 0 is all", lower_bound=0
+    "num_test",
+    None,
+    "test images or sequences to use; 0 is all, and without the flag the number of the run",
+    lower_bound=0,
 )
-CORRUPTIONS = flags.DEFINE_list("corruptions", [], "corruptions to use; all where empty")
-DIFFICULTIES = flags.DEFINE_list("difficulties", ["1"], "of sequences, of 1 to 3")
+CORRUPTIONS = flags.DEFINE_list(
+    "corruptions",
+    [],
+    "corruptions or perturbations to use; without the flag all of the benchmark's",
+)
+DIFFICULTIES = flags.DEFINE_list("difficulties", ["1"], "imagenet_p, cifar10_p: of 1 to 3")
 STRENGTHS = flags.DEFINE_enum(
-    "strengths", "auto", ["auto", "cifar", "imagenet"], "table of corruption strengths"
+    "strengths",
+    "auto",
+    ["auto", "cifar", "imagenet"],
+    "generated: table of strengths; auto is cifar up to 95 px",
 )
-BENCHMARK_SEED = flags.DEFINE_integer("benchmark_seed", 0, "of the corruptions", lower_bound=0)
+BENCHMARK_SEED = flags.DEFINE_integer(
+    "benchmark_seed", 0, "generated: seed of the corruptions", lower_bound=0
+)
 IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", 0, "side to which image folders are resized; 0 leaves them", lower_bound=0
+    "image_size",
+    0,
+    "ImageNet's folders: side to which images are resized, pixels; 0 leaves them",
+    lower_bound=0,
 )
-CLEAN_DIR = flags.DEFINE_string("clean_dir", "", "class folders of the clean ImageNet images")
-VERIFY = flags.DEFINE_bool("verify", False, "compare the benchmark's files with their md5 first")
+CLEAN_DIR = flags.DEFINE_string(
+    "clean_dir", "", "ImageNet's folders: class folders of the clean images, for the clean error"
+)
+VERIFY = flags.DEFINE_bool("verify", False, "CIFAR-C: compare the files with their md5 first")
 BASELINE = flags.DEFINE_string(
     "baseline", "",
     "robustness.csv or .json of the network that results are divided by; empty is AlexNet on "
     "ImageNet-C, -3DCC and -P, none elsewhere",
 )  # fmt: skip
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "images in a forward pass", lower_bound=1)
+BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 256, "images in a forward pass, over all devices", lower_bound=1
+)
 
 COMPARE = flags.DEFINE_multi_string(
-    "compare", [], "folders with robustness.csv, to be compared; nothing is measured"
+    "compare", [], "folders with robustness.csv, to be compared with the first; nothing is measured"
 )
 
 _OF_BENCHMARKS = (
     DATA_DIR, DATASET, NUM_TEST, CORRUPTIONS, DIFFICULTIES, STRENGTHS, BENCHMARK_SEED, IMAGE_SIZE,
     CLEAN_DIR, VERIFY,
 )  # fmt: skip
+
+_SECTIONS = {
+    "The model": ("model", "weights", "output", "signature", "value_range", "class_order"),
+    "What it is scored on": (
+        "benchmark", "data_dir", "dataset", "num_test", "corruptions", "difficulties", "strengths",
+        "benchmark_seed", "image_size", "clean_dir", "verify",
+    ),
+    "The results": ("output_dir", "baseline", "batch_size", "compare"),
+}  # fmt: skip
 
 
 def main() -> None:
@@ -236,4 +280,4 @@ def _run_and_data(name: str, needs_data: bool) -> tuple[dict[str, Any], Any, Any
 
 
 if __name__ == "__main__":
-    commands.run(main, several=COMPARE)
+    commands.run(main, _SECTIONS, several=COMPARE)

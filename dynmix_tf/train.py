@@ -1,10 +1,18 @@
 """Trains an image classifier that withstands corruption.
 
 python -m dynmix_tf.train --dataset=fashion_mnist --model=small_cnn --method=dynmix --workdir=runs/a
+python -m dynmix_tf.train --dataset=photos --num_train=900 --epochs=2 --workdir=runs/trial
+python -m dynmix_tf.train --workdir=runs/wrn --data_dir=data \\
+    --flagfile=experiments/recipes/table_1_wideresnet_dynmix_cifar10.flags
 
 The work directory is the run: the same command continues it where it was, and a command of other
 settings is refused. It ends with the evaluation under corruption and a report, unless --noevaluate.
-Several workers each run this command, with TF_CONFIG in their environments; the first one writes.
+It gets flags.txt, config.json, metrics.jsonl (a line for each epoch), robustness.csv (a row for
+each corruption and severity), checkpoints/, final.keras, export/ (a SavedModel), report.md,
+report.html and tensorboard/.
+
+Environment: KERAS_BACKEND=jax trains on JAX. TF_CONFIG names the workers of a training on several
+machines, which each run this command; the first one writes. CUDA_VISIBLE_DEVICES chooses GPUs.
 """
 
 from pathlib import Path
@@ -12,19 +20,25 @@ from pathlib import Path
 from absl import flags
 
 from dynmix_tf import commands
-from dynmix_tf.config import TrainConfig
+from dynmix_tf.config import SECTIONS, TrainConfig
 from dynmix_tf.errors import InputError
 
 commands.define_flags(TrainConfig)
 flags.adopt_module_key_flags(commands)
 WORKDIR = flags.DEFINE_string("workdir", "", "folder of the run; needed")
 ROBUSTNESS_EVERY = flags.DEFINE_integer(
-    "robustness_every", 0, "epochs between evaluations while training; 0 is none", lower_bound=0
+    "robustness_every",
+    0,
+    "evaluate under corruption after every so many epochs too; 0 is never",
+    lower_bound=0,
 )
-EVALUATE = flags.DEFINE_bool("evaluate", True, "evaluate under generated corruption at the end")
+EVALUATE = flags.DEFINE_bool(
+    "evaluate", True, "at the end, score the test images under generated corruption"
+)
 PROFILE = flags.DEFINE_bool(
-    "profile", False, "run TensorBoard's profiler over ten steps, from the 11th on"
+    "profile", False, "trace ten steps, from the 11th on, for TensorBoard's profiler"
 )
+_OWN = {"The run": ("workdir", "evaluate", "robustness_every", "profile")}
 
 
 def main() -> None:
@@ -95,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run(main, {**_OWN, **SECTIONS})

@@ -72,7 +72,9 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument(
         "--torch_python", default=sys.executable, help="a Python that has torchvision"
     )
-    parser.add_argument("--output_dir", type=Path, help=f"default {RESULTS}; with --quick, runs/")
+    parser.add_argument(
+        "--output_dir", type=Path, help="default: experiments/results; with --quick, runs/"
+    )
     arguments = parser.parse_args(words)
     folder = arguments.output_dir or (QUICK_RESULTS if arguments.quick else RESULTS)
     path = folder / f"{NAME}.csv"

@@ -21,13 +21,15 @@ os.environ["KERAS_BACKEND"] = "jax"
 from absl import flags  # noqa: E402
 
 from dynmix_tf import commands  # noqa: E402
-from dynmix_tf.config import TrainConfig  # noqa: E402
+from dynmix_tf.config import SECTIONS, TrainConfig  # noqa: E402
 from dynmix_tf.errors import InputError  # noqa: E402
 
 commands.define_flags(TrainConfig)
 flags.adopt_module_key_flags(commands)
 WORKDIR = flags.DEFINE_string("workdir", "", "folder of the run; needed")
-MINUTES = flags.DEFINE_float("minutes", 8.0, "longest time that one command trains", lower_bound=0)
+MINUTES = flags.DEFINE_float(
+    "minutes", 8.0, "longest time that one command trains, minutes", lower_bound=0
+)
 EVALUATE = flags.DEFINE_bool("evaluate", True, "evaluate under generated corruption at the end")
 
 TO_BE_CONTINUED = 75
@@ -100,4 +102,5 @@ def refuse_unused(config: TrainConfig) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    own = {"The run": (WORKDIR.name, MINUTES.name, EVALUATE.name)}
+    commands.run(main, {**own, **SECTIONS})
