@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dynmix_tf.archives import read_npz
 from dynmix_tf.errors import InputError
 from dynmix_tf.files import write_atomic
 
@@ -56,19 +56,17 @@ def restore_checkpoint(path: Path, model: Any, content: bytes | None = None) -> 
     """
     variables = _variables(model)
     try:
-        # opened here: NumPy leaves a damaged file open
-        with (
-            io.BytesIO(content) if content is not None else open(path, "rb") as file,
-            np.load(file, allow_pickle=False) as saved,
-        ):
-            arrays = {name: saved[name] for name in saved.files}
+        with io.BytesIO(content) if content is not None else open(path, "rb") as file:
+            arrays = read_npz(file)
         epoch = int(arrays.pop("epoch"))
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is no checkpoint ({error}); delete it to start the run anew"
         ) from None
     if arrays.keys() != variables.keys() or any(
-        arrays[name].shape != tuple(variable.shape) for name, variable in variables.items()
+        arrays[name].shape != tuple(variable.shape)
+        or arrays[name].dtype != np.asarray(variable).dtype
+        for name, variable in variables.items()
     ):
         raise InputError(f"{path} is of another model; choose another --workdir, or delete it")
     for name, variable in variables.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import tensorflow as tf
@@ -53,7 +54,12 @@ def training_dataset(
     seed = tf.constant([config.seed, 0], tf.int64)
     with tf.device("cpu"):
         labels = tf.constant(data.train_labels)
-        images = tf.constant(source.paths if isinstance(source, ImageFiles) else source)
+        # bytes, as not every name of a file is UTF-8
+        images = tf.constant(
+            [os.fsencode(path) for path in source.paths]
+            if isinstance(source, ImageFiles)
+            else source
+        )
 
     def place(positions: Any) -> Any:
         passes = tf.cast(positions // count, tf.int32)

@@ -13,7 +13,6 @@ import math
 import operator
 import os
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from dynmix_tf.archives import read_npz
 from dynmix_tf.errors import InputError
 from dynmix_tf.files import append_line, complete_lines, write_atomic
 
@@ -234,11 +234,16 @@ def load_images(
     if not path.is_file():
         raise InputError(f"no such file: {path}")
     try:
-        # From an open file: np.load leaves one that it opened itself open when it is damaged.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
-            return dict(data)
-    except (KeyError, OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        with open(path, "rb") as file:
+            arrays = read_npz(file)
+        shapes = {array.shape for array in arrays.values()}
+        if len(shapes) != 1 or len(*shapes) != 1:
+            raise ValueError(f"its arrays are no lists of one length: {shapes or 'there are none'}")
+        if any(array.dtype.kind not in "biuf" for array in arrays.values()):
+            raise ValueError("its arrays are no numbers")
+    except ValueError as error:
         raise InputError(f"{path} is no record of images: {error}") from None
+    return arrays
 
 
 def _optional(row: Mapping[str, Any]) -> tuple[str, ...]:

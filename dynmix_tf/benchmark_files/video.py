@@ -15,6 +15,7 @@ from dynmix_tf.errors import InputError
 __all__ = ["check_ffmpeg", "decode_video", "encode_video", "ffmpeg_version"]
 
 FRAMES_PER_SECOND = 10
+_MOST_PIXELS = 2048 * 2048  # of a frame
 
 
 def check_ffmpeg() -> None:
@@ -83,15 +84,20 @@ def decode_video(path: Path, max_frames: int) -> np.ndarray:
         uint8 `(frames, h, w, 3)`, RGB.
 
     Raises:
-        InputError: It is no video, or one that is damaged within these frames.
+        InputError: It is no MP4 file, one that is damaged within these frames, or one of more than
+            4,194,304 pixels.
     """
     import imageio_ffmpeg
 
+    if not path.is_file():  # a pipe would be waited for
+        raise InputError(f"no such file: {path}")
     done = subprocess.run(
         [
             imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error",
             # else what is damaged is filled in from other frames
             "-xerror",
+            # else a list of other files, or of addresses, is read as what it lists
+            "-protocol_whitelist", "file", "-f", "mp4", "-max_pixels", str(_MOST_PIXELS),
             # several videos at a time make better use of the cores
             "-threads", "1", "-i", f"file:{os.fspath(path)}",
             "-fps_mode", "passthrough", "-frames:v", str(max_frames),

@@ -57,6 +57,7 @@ def header_of(path: Path) -> np.memmap:
     """
     try:
         # not `np.load`, which leaves a damaged file open
-        return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, EOFError, ValueError) as error:
+        with np.errstate(all="raise"):  # of a shape that no number counts
+            return np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a damaged header can raise nearly anything
         raise InputError(f"{path} is missing or damaged: {error}") from None

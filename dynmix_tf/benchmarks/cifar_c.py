@@ -110,7 +110,8 @@ class CifarCBenchmark(Benchmark):
     def _labels(self) -> np.ndarray:
         rows = header_of(self.folder / "labels.npy")
         count = len(self.labels)
-        if rows.ndim != 1 or len(rows) % _SEVERITIES or len(rows) < _SEVERITIES * count:
+        integers = rows.ndim == 1 and rows.dtype.kind in "iu"
+        if not integers or len(rows) % _SEVERITIES or len(rows) < _SEVERITIES * count:
             raise InputError(
                 f"{self.folder / 'labels.npy'} must hold five classes for each of the {count} test "
                 f"images. Received: {rows.dtype} {rows.shape}"

@@ -232,11 +232,12 @@ def _images(pixels: np.ndarray) -> np.ndarray:
 
 def _read_python_names(path: Path, content: bytes, key: str) -> tuple[str, ...]:
     class_names = read_pickle(path, content).get(key)
-    if not isinstance(class_names, list) or not class_names:
-        raise InputError(f"'{path}' must hold `{key}`, a list of class names")
-    return tuple(
-        name.decode("latin1") if isinstance(name, bytes) else str(name) for name in class_names
+    are_text = isinstance(class_names, list) and all(
+        isinstance(name, (bytes, str)) for name in class_names
     )
+    if not are_text or not class_names:
+        raise InputError(f"'{path}' must hold `{key}`, a list of class names")
+    return tuple(name.decode("latin1") if isinstance(name, bytes) else name for name in class_names)
 
 
 def _read_text_names(path: Path, content: bytes) -> tuple[str, ...]:

@@ -143,11 +143,16 @@ def load_imagenet2012(
 
 
 def _folders(root: Path) -> list[str]:
-    entries = (entry for entry in os.scandir(root) if entry.is_dir())
+    entries = (entry for entry in os.scandir(root) if _is_folder(entry))
     classes = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     if len(classes) < 2:
         raise InputError(f"'{root}' must hold a folder for each class, two or more")
     return classes
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # of a link that leads to itself `is_dir` would raise
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
 def _same_classes(train: Path, test: Path) -> list[str]:
@@ -165,7 +170,7 @@ def _same_classes(train: Path, test: Path) -> list[str]:
 def _files(root: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
     files = []
     for label, name in enumerate(classes):
-        names = [entry.name for entry in os.scandir(root / name) if not entry.is_dir()]
+        names = [entry.name for entry in os.scandir(root / name) if not _is_folder(entry)]
         found = [(root / name / file, label) for file in names if not file.startswith(".")]
         if not found:
             raise InputError(f"class folder '{root / name}' holds no file")
@@ -174,7 +179,9 @@ def _files(root: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
 
 
 def _hash(path: Path) -> int:
-    return int.from_bytes(hashlib.blake2b(path.as_posix().encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(
+        hashlib.blake2b(os.fsencode(path.as_posix()), digest_size=8).digest(), "big"
+    )
 
 
 def _whole(files: list[tuple[Path, int]], skip_damaged: bool) -> list[tuple[Path, int]]:
@@ -215,6 +222,8 @@ def tell_damaged(bad: Sequence[Path], count: int) -> str:
 
 def _looks_whole(path: Path) -> bool:
     """Whether a file begins as an image and, if its format marks the end, ends as one."""
+    if not path.is_file():  # a pipe, a device, or a link that leads nowhere
+        return False
     with path.open("rb") as file:
         head = file.read(12)
         file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import struct
 import zlib
 from pathlib import Path
 
@@ -35,6 +36,8 @@ CLASS_NAMES = (
 )
 # Where Debian's package dataset-fashion-mnist puts the files.
 SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+_MOST_BYTES = 2**30  # its own largest file has 47 million
+_MOST_DIMENSIONS = 3
 
 
 def find_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
@@ -118,26 +121,29 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            begin = file.read(4)
+            is_idx = begin[:3] == b"\0\0\x08" and 1 <= begin[-1] <= _MOST_DIMENSIONS
+            dimensions = begin[-1] if is_idx else 0
+            shape = struct.unpack(
+                f">{dimensions}I", file.read(4 * dimensions).ljust(4 * dimensions)
+            )
+            # no more than it says: what is packed may be much larger
+            content = file.read(min(math.prod(shape), _MOST_BYTES) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot read '{path}' (cut or damaged?): {error}") from error
-    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+    if not dimensions:
         raise InputError(
-            f"'{path}' is no IDX file of bytes. Expected it to begin with 00 00 08, "
-            f"received: {content[:3].hex(' ') or 'an empty file'}"
+            f"'{path}' is no IDX file of bytes. Expected it to begin with 00 00 08 and 1 to "
+            f"{_MOST_DIMENSIONS}, received: {begin.hex(' ') or 'an empty file'}"
         )
-    header = 4 + 4 * content[3]
-    shape = tuple(
-        int.from_bytes(content[start : start + 4], "big") for start in range(4, header, 4)
-    )
-    if len(content) != header + math.prod(shape):
+    if len(content) != math.prod(shape):
+        received = f"{len(content):,}" if len(content) < math.prod(shape) else "more"
         raise InputError(
-            f"'{path}' is cut or damaged: shape {shape} needs {header + math.prod(shape):,} bytes, "
-            f"received {len(content):,}"
+            f"'{path}' is cut or damaged: shape {shape} needs {math.prod(shape):,} bytes after "
+            f"its header, received {received}"
         )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _file(folder: Path, name: str) -> Path | None:

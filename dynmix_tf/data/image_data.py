@@ -25,7 +25,7 @@ class ImageData:
         class_names: The name of each class, in the order of the labels.
 
     Raises:
-        InputError: A shape, dtype, count or label is not as above.
+        InputError: A shape, dtype, count or label is not as above, or a name is no printable text.
 
     Example:
         >>> import numpy as np
@@ -44,6 +44,11 @@ class ImageData:
     class_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        for name in (self.name, *self.class_names):  # they go into rows, tables and pictures
+            if not name.isprintable():
+                raise InputError(
+                    f"names of data sets and classes must be printable text. Received: {name!a}"
+                )
         for split in ("train", "test"):
             images: np.ndarray | ImageFiles = getattr(self, f"{split}_images")
             labels: np.ndarray = getattr(self, f"{split}_labels")

@@ -18,6 +18,9 @@ from dynmix_tf.errors import InputError
 
 __all__ = ["ImageFiles", "decode", "in_threads", "rgb_image"]
 
+# Not all that Pillow knows: it would hand an EPS file to Ghostscript, to be run.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
@@ -28,8 +31,8 @@ class ImageFiles:
     antialiased, and the central square is taken.
 
     Args:
-        paths: The files, `(N,)` strings: what Pillow reads, grey, palette and CMYK too. A turn that
-            a camera noted in EXIF is not applied.
+        paths: The files, `(N,)` strings: JPEG, PNG, WebP, BMP or GIF, grey, palette and CMYK too. A
+            turn that a camera noted in EXIF is not applied.
         image_size: Side of the images, pixels.
         resize_to: Of the shorter side, pixels; None is 256 for 224, and in proportion.
 
@@ -92,20 +95,24 @@ def decode(path: str | os.PathLike[str] | bytes, image_size: int, resize_to: int
     return np.asarray(image.crop((left, top, left + image_size, top + image_size)))
 
 
-def rgb_image(path: str | os.PathLike[str] | bytes) -> Image.Image:
+def rgb_image(path: str | os.PathLike[str] | bytes, name: str = "an image") -> Image.Image:
     """An image file as it is, in RGB.
 
     Args:
         path: The file, or its content.
+        name: Of what is given as content, for messages.
 
     Raises:
-        InputError: It is no image, or an incomplete one.
+        InputError: It is no image, an incomplete one, or one of more than 178 million pixels.
     """
-    name = "an image" if isinstance(path, bytes) else f"'{path}'"
+    name = name if isinstance(path, bytes) else f"'{path}'"
     try:
-        with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path) as file:
+        if not isinstance(path, bytes) and not os.path.isfile(path):  # a pipe would be waited for
+            raise FileNotFoundError("no such file")
+        source = io.BytesIO(path) if isinstance(path, bytes) else path
+        with Image.open(source, formats=_FORMATS) as file:
             return file.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a damaged image can raise nearly anything
         why = "no image" if isinstance(error, UnidentifiedImageError) else error
         raise InputError(f"cannot decode {name}: {why}") from error
 

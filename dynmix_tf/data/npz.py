@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from dynmix_tf.archives import read_npz
 from dynmix_tf.data import packed
 from dynmix_tf.data.image_data import ImageData
 from dynmix_tf.errors import InputError
@@ -65,16 +64,11 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise InputError(f"no such file: '{path}'")
     try:
-        # Opened here because `np.load` leaves a file open that turns out to be cut.
         with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array without a name")
-            return {key: archive[key] if key in wanted else np.empty(0) for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            return read_npz(file, wanted)
+    except ValueError as error:
         raise InputError(
-            f"'{path}' is no .npz file of plain arrays, or it is damaged "
-            f"({' '.join(str(error).split())})"
+            f"'{path}' is no .npz file of plain arrays, or it is damaged ({error})"
         ) from error
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dynmix_tf.data.image_data import ImageData
-from dynmix_tf.data.image_files import in_threads
+from dynmix_tf.data.image_files import in_threads, rgb_image
 from dynmix_tf.errors import InputError
 from dynmix_tf.files import write_atomic
 
@@ -84,13 +84,7 @@ def unpack(path: Path, arrays: Mapping[str, np.ndarray], split: str) -> np.ndarr
 
     def read(index: int) -> np.ndarray:
         encoded = content[offsets[index] : offsets[index + 1]].tobytes()
-        try:
-            with Image.open(io.BytesIO(encoded)) as file:
-                return np.asarray(file.convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(
-                f"image {index} of `{split}_jpeg` in '{path}' cannot be decoded: {error}"
-            ) from error
+        return np.asarray(rgb_image(encoded, f"image {index} of `{split}_jpeg` in '{path}'"))
 
     count = len(offsets) - 1
     first = read(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ def read_pickle(path: str | os.PathLike[str], content: bytes | None = None) -> d
     """Reads a pickled dictionary of plain values and uint8 arrays, written by Python 2 or 3.
 
     A pickle names functions and classes that reading it calls. The four names that NumPy needs
-    for an array stand here for small functions of this module, every other name is refused, so
-    an untrusted file can do no more than give wrong values.
+    for an array stand here for small functions of this module, every other name is refused, and
+    so is what would fill the memory or the stack of whoever reads it: an untrusted file can do no
+    more than give wrong values. Protocol 0 of Python 2, which writes pixels as text, is refused.
 
     Args:
         path: The file.
@@ -36,6 +38,7 @@ def read_pickle(path: str | os.PathLike[str], content: bytes | None = None) -> d
     try:
         if content is None:
             content = path.read_bytes()
+        _refuse_bombs(content)
         values = _PlainUnpickler(io.BytesIO(content), encoding="bytes").load()
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
@@ -46,7 +49,46 @@ def read_pickle(path: str | os.PathLike[str], content: bytes | None = None) -> d
         ) from error
     if not isinstance(values, dict):
         raise InputError(f"'{path}' must hold a dictionary. Received: {type(values).__name__}")
+    if not all(isinstance(key, (bytes, str)) for key in values):
+        raise InputError(f"'{path}' must hold a dictionary whose keys are text")
     return {_text(key): _plain(value) for key, value in values.items()}
+
+
+def _refuse_bombs(content: bytes) -> None:
+    """Raises `UnpicklingError` for opcodes that no array, list or dictionary of text needs.
+
+    A key of the dictionary is hashed while it is read. Tuples of tuples, each twice in the next,
+    would take years, tuples in a million tuples the stack; a memo of an index takes as much memory
+    as the index says.
+    """
+    depths: list[int | None] = []  # how deep the tuples on the stack are; None is a mark
+    memo: dict[Any, int] = {}
+    known = frozenset(_OPCODES.split())
+    for opcode, argument, _ in pickletools.genops(content):
+        name = opcode.name
+        if name not in known:
+            raise pickle.UnpicklingError(f"it has the opcode {name}")
+        if name.endswith("PUT") or name == "MEMOIZE":
+            index = len(memo) if argument is None else argument
+            if index > len(content):
+                raise pickle.UnpicklingError(f"it has an object number {index:,}")
+            memo[index] = depths[-1] or 0
+            continue
+        if name.endswith("GET") and memo.get(argument, 0):
+            raise pickle.UnpicklingError("it has a tuple twice")
+        taken: list[int] = []
+        if pickletools.markobject in opcode.stack_before:
+            while (depth := depths.pop()) is not None:
+                taken.append(depth)
+            count = opcode.stack_before.index(pickletools.markobject)
+        else:
+            count = len(opcode.stack_before)
+        taken += [depths.pop() or 0 for _ in range(count)]
+        depth = 1 + max(taken, default=0) if name.startswith("TUPLE") else 0
+        if depth > _MOST_NESTED:
+            raise pickle.UnpicklingError("it has tuples in tuples in tuples")
+        for after in opcode.stack_after:
+            depths.append(None if after is pickletools.markobject else depth)
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -64,7 +106,7 @@ class _Dtype:
     """Stands in for `numpy.dtype`."""
 
     def __init__(self, name: str | bytes, *_: Any) -> None:
-        self.is_uint8 = _text(name) == "u1"
+        self.is_uint8 = name in ("u1", b"u1")
 
     def __setstate__(self, _: Any) -> None:
         """Byte order and the like, which single bytes do not have."""
@@ -108,8 +150,19 @@ _STAND_INS = {
 }
 
 
-def _text(value: Any) -> str:
-    return value.decode("latin1") if isinstance(value, bytes) else str(value)
+# Strings, numbers, lists, dictionaries, tuples, and calls of names that `find_class` knows.
+_OPCODES = """
+    APPEND APPENDS BINBYTES BINBYTES8 BINFLOAT BINGET BININT BININT1 BININT2 BINPUT BINSTRING
+    BINUNICODE BINUNICODE8 BUILD BYTEARRAY8 DICT EMPTY_DICT EMPTY_LIST EMPTY_TUPLE FLOAT FRAME
+    GET GLOBAL INT LIST LONG LONG1 LONG_BINGET LONG_BINPUT MARK MEMOIZE NEWFALSE NEWTRUE NONE
+    PROTO PUT REDUCE SETITEM SETITEMS SHORT_BINBYTES SHORT_BINSTRING SHORT_BINUNICODE
+    STACK_GLOBAL STOP STRING TUPLE TUPLE1 TUPLE2 TUPLE3 UNICODE
+"""
+_MOST_NESTED = 4  # an array's state in a call's arguments is 2
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else value
 
 
 def _plain(value: Any) -> Any:
