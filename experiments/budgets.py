@@ -1,16 +1,16 @@
-"""Other budgets of the quickstart, one seed each, beside the one it has; a table of BUILD.md.
+"""Other budgets of the quickstart, one seed each, beside the one it has; a table of MEASURED.md.
 
 python experiments/budgets.py            trains what is missing, then the table
 python experiments/budgets.py --table    the table alone, from the committed rows
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import quickstart
 from quickstart_seeds import (
-    BUILD,
     HERE,
+    MEASURED,
     one_summary,
     raw_rows,
     replace_marked,
@@ -30,7 +30,11 @@ BUDGETS = {
 
 
 def main() -> None:
-    if "--table" not in sys.argv:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    if not parser.parse_args().table:
         lines = [("budget", *results.FIELDS)]
         for budget, flags in BUDGETS.items():
             for method in quickstart.METHODS:
@@ -39,7 +43,7 @@ def main() -> None:
                 rows = rows_of_run({**flags, **every})
                 lines += [(budget, *row.values()) for row in rows]
         write_rows(ROWS, lines)
-    replace_marked(BUILD, "budgets", table())
+    replace_marked(MEASURED, "budgets", table())
     print(table())
 
 

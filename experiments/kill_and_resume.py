@@ -19,10 +19,9 @@ import subprocess
 import sys
 import time
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
-import keras
-import tensorflow as tf
 from tqdm import tqdm
 
 from dynmix_tf import files
@@ -44,9 +43,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0, help="of the points")
-    parser.add_argument("--output_dir", type=Path, default=Path("runs/kill_and_resume"))
+    parser.add_argument(
+        "--runs", type=int, default=10, help="killed once each (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the points (default: %(default)s)")
+    parser.add_argument(
+        "--output_dir",
+        type=Path,
+        default=Path("runs/kill_and_resume"),
+        help="(default: %(default)s)",
+    )
     arguments = parser.parse_args()
     whole = arguments.output_dir / "whole"
     shutil.rmtree(arguments.output_dir, ignore_errors=True)
@@ -72,7 +78,7 @@ def main() -> None:
             all((workdir / name).read_bytes() == (whole / name).read_bytes() for name in TABLES),
         ]
         same = same and all(equal)
-        versions = (tf.__version__, keras.__version__, os.cpu_count())
+        versions = (version("tensorflow"), version("keras"), os.cpu_count())
         for moment, epochs, rows in killed:
             values = (run, f"{seconds:.1f}", f"{moment:.2f}", epochs, rows, *equal, *versions)
             files.append_line(ROWS, ",".join(map(str, values)))
@@ -99,6 +105,8 @@ def state(workdir: Path) -> dict[str, bytes]:
     """Weights, their averages and the optimizer's state."""
     with zipfile.ZipFile(workdir / "checkpoints" / "last.npz") as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
+    import keras
+
     network = keras.models.load_model(workdir / "final.keras", compile=False)
     weights = {f"final/{i}": w.tobytes() for i, w in enumerate(network.get_weights())}
     return content | weights

@@ -7,10 +7,10 @@ The images are the photographs of `photos`: in memory in place of CIFAR's, and f
 folder layout, a folder for each of 1,000 synsets. Recipes that need the same work are done once.
 """
 
+import argparse
 import dataclasses
 import os
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,13 +27,18 @@ SYNSETS = [f"n{number:08d}" for number in range(1_000)]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("words", nargs="*", help="parts of the names of recipes; all without any")
+    words = parser.parse_args().words
     logging.set_verbosity(logging.ERROR)  # TensorFlow warns of a new trace for each network
     commands.load_tensorflow()
     chosen = dict.fromkeys(
         (file_name(number, run), run)
         for number, table in TABLES.items()
         for run in table.runs()
-        if len(sys.argv) == 1 or any(word in file_name(number, run) for word in sys.argv[1:])
+        if not words or any(word in file_name(number, run) for word in words)
     )
     done: dict[Any, str] = {}
     with tempfile.TemporaryDirectory() as folder:

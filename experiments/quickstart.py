@@ -22,9 +22,11 @@ METHODS = ("standard", "dynmix")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="a tiny version of the same")
-    parser.add_argument("--dataset", default="fashion_mnist")
+    parser.add_argument(
+        "--dataset", default="fashion_mnist", help="as of train (default: %(default)s)"
+    )
     parser.add_argument("--data_dir", default="", help="folder of the data set's files")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     parser.add_argument(
         "--output_dir",
         type=Path,

@@ -1,4 +1,4 @@
-"""Repeats the quickstart over seeds; writes the table of BUILD.md and, of seed 0, the README's.
+"""Repeats the quickstart over seeds; writes the table of MEASURED.md, of seed 0 the README's.
 
 python experiments/quickstart_seeds.py --seeds=0,1,2,3,4    trains what is missing, then the table
 python experiments/quickstart_seeds.py --table              the table alone, from the committed rows
@@ -23,20 +23,23 @@ from dynmix_tf.reports.summary import Summary, summary
 HERE = Path(__file__).parent
 ROWS = HERE / "results" / "quickstart_seeds.csv"
 SETTINGS = HERE / "results" / "quickstart_seeds.json"
-BUILD, README = HERE.parent / "BUILD.md", HERE.parent / "README.md"
+MEASURED, README = HERE / "MEASURED.md", HERE.parent / "README.md"
 COLUMNS = ("Clean error", "Mean corruption error", "RMS calibration clean", "corrupted")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="0,1,2,3,4")
-    parser.add_argument("--table", action="store_true", help="only the table")
-    parser.add_argument("--output_dir", type=Path, default=Path("runs/quickstart_seeds"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", default="0,1,2,3,4", help="default: 0,1,2,3,4")
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    folder = Path("runs/quickstart_seeds")
+    parser.add_argument("--output_dir", type=Path, default=folder, help=f"default: {folder}")
     arguments = parser.parse_args()
     if not arguments.table:
         seeds = [int(seed) for seed in arguments.seeds.split(",")]
         measure(seeds, arguments.output_dir)
-    replace_marked(BUILD, "quickstart_seeds", table())
+    replace_marked(MEASURED, "quickstart_seeds", table())
     replace_marked(README, "quickstart", quickstart_table())
     summaries = quickstart_summaries()
     plots.error_by_corruption(

@@ -6,6 +6,7 @@ A recipe is a flagfile of `python -m dynmix_tf.train`. The settings and the publ
 those of paper_tables.py: change them there, and run this.
 """
 
+import argparse
 import textwrap
 from pathlib import Path
 
@@ -33,6 +34,9 @@ UNITS = {"error": "mean corruption error", "clean": "clean error", "mCE": "mCE",
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     wanted = recipes()
     for path in FOLDER.glob("*.flags"):
         if path.name not in wanted:

@@ -67,9 +67,11 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--table", type=int, required=True, choices=TABLES)
+    parser.add_argument("--table", type=int, required=True, choices=TABLES, help="of the paper")
     parser.add_argument("--cells", default="", help="such as wideresnet/dynmix,augmix; all if ''")
-    parser.add_argument("--scale", default="smoke", choices=REMARKS)
+    parser.add_argument(
+        "--scale", default="smoke", choices=REMARKS, help="see above (default: smoke)"
+    )
     parser.add_argument("--dataset", default="", help="small: another data set, as of train")
     parser.add_argument("--data_dir", default="", help="folder of the data set's files")
     parser.add_argument("--sin_dir", default="", help="folder of Stylized-ImageNet")

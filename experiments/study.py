@@ -73,8 +73,10 @@ def main() -> None:
     )
     parser.add_argument("--data_dir", required=True, help="folder of CIFAR-10")
     parser.add_argument("--arms", default=",".join(ARMS), help="all by default")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--output_dir", type=Path, default=Path("runs/study"))
+    parser.add_argument("--seeds", default="0,1,2", help="(default: %(default)s)")
+    parser.add_argument(
+        "--output_dir", type=Path, default=Path("runs/study"), help="(default: %(default)s)"
+    )
     arguments = parser.parse_args()
     arms = arguments.arms.split(",")
     if unknown := [arm for arm in arms if arm not in ARMS]:

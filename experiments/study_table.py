@@ -6,6 +6,7 @@ Means over the seeds with 95 % t-intervals; differences are taken seed by seed, 
 to both arms does not count. An arm with one seed has no interval.
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -24,6 +25,9 @@ CLEAN, CORRUPTED = 0, 1
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     found = figures()
     replace_marked(README, "study", errors_table(found))
     replace_marked(README, "study differences", differences_table(found))

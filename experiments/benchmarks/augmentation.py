@@ -65,8 +65,12 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=about, epilog=usage, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sides", default="32,224", help="of the images, pixels (default 32,224)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each (default 5)")
+    parser.add_argument(
+        "--sides", default="32,224", help="of the images, pixels (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns of each (default: %(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="a few images, one round")
     parser.add_argument("--table", action="store_true", help="measure nothing")
     parser.add_argument(

@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--csv", type=Path, default=ROWS)
+    parser.add_argument("--csv", type=Path, default=ROWS, help="of rows; default: that above")
     arguments, flags = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "dynmix_tf.corrupt", *flags, f"--output_dir={folder}/c"]

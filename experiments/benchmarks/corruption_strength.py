@@ -36,12 +36,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--public", type=Path)
-    parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--sides", type=int, nargs="+", default=[32, 224], choices=SCRIPTS)
-    parser.add_argument("--table", action="store_true")
-    parser.add_argument("--csv", type=Path, default=ROWS)
+    parser.add_argument("--public", type=Path, help="the FOLDER")
+    parser.add_argument("--python", default=sys.executable, help="default: this one")
+    parser.add_argument("--images", type=int, default=100, help="of a size (default: %(default)s)")
+    parser.add_argument(
+        "--sides", type=int, nargs="+", default=[32, 224], choices=SCRIPTS, help="pixels; both"
+    )
+    parser.add_argument("--table", action="store_true", help="measure nothing")
+    parser.add_argument("--csv", type=Path, default=ROWS, help="of rows; default: that above")
     arguments = parser.parse_args()
     if not arguments.table:
         if arguments.public is None or not (arguments.public / SCRIPTS[32]).is_file():

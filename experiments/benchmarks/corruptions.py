@@ -45,10 +45,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--peer_python", default=sys.executable)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peer_python", default=sys.executable, help="default: this one")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="turns of each (default: %(default)s)"
+    )
     parser.add_argument("--table", action="store_true", help="measure nothing")
-    parser.add_argument("--csv", type=Path, default=ROWS)
+    parser.add_argument("--csv", type=Path, default=ROWS, help="of rows; default: that above")
     arguments = parser.parse_args()
     if not arguments.table:
         measure(arguments.csv, arguments.peer_python, arguments.rounds)

@@ -39,8 +39,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, help="a .keras file")
-    parser.add_argument("--data_dir", required=True)
-    parser.add_argument("--csv", type=Path, default=ROWS)
+    parser.add_argument("--data_dir", required=True, help="the DIR")
+    parser.add_argument("--csv", type=Path, default=ROWS, help="of rows; default: that above")
     arguments = parser.parse_args()
     alone = peak_mib([sys.executable, "-c", ONE_BATCH, arguments.model])
     with tempfile.TemporaryDirectory() as folder:

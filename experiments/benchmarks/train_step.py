@@ -39,13 +39,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--backends", nargs="*", default=BACKENDS, choices=BACKENDS)
-    parser.add_argument("--model", default="small_cnn")
-    parser.add_argument("--batch_size", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=6, help="in a round")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--csv", type=Path, default=ROWS)
+    parser.add_argument("--backends", nargs="*", default=BACKENDS, choices=BACKENDS, help="both")
+    parser.add_argument("--model", default="small_cnn", help="network (default: %(default)s)")
+    parser.add_argument("--batch_size", type=int, default=64, help="B (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=40, help="turns of each (default: %(default)s)"
+    )
+    parser.add_argument("--steps", type=int, default=6, help="in a round (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of images and weights (default: %(default)s)"
+    )
+    parser.add_argument("--csv", type=Path, default=ROWS, help="of rows; default: that above")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.here:

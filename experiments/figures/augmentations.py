@@ -1,5 +1,7 @@
 """Draws the pictures of the paper from the package itself: its Figures 1, 2, 5, 6, 7 and 8.
 
+python experiments/figures/augmentations.py
+
 Each is written as PNG and as PDF, on photographs that need no download. The same versions of the
 libraries write the same bytes.
 """
@@ -21,8 +23,12 @@ FIGURES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output_dir", type=Path, default=Path(__file__).parent)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--output_dir", type=Path, default=Path(__file__).parent, help="default: that of the script"
+    )
     arguments = parser.parse_args()
     from tqdm import tqdm
 

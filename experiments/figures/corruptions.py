@@ -26,7 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output_dir", type=Path, default=Path(__file__).parent)
+    parser.add_argument(
+        "--output_dir", type=Path, default=Path(__file__).parent, help="default: that of the script"
+    )
     arguments = parser.parse_args()
     progress = tqdm(FIGURES.items(), desc="figures", unit="figure")
     for name, draw in progress:

@@ -29,10 +29,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=Path)
-    parser.add_argument("--figure", required=True, choices=("3", "4", "9", "10"))
+    parser.add_argument("runs", nargs="+", type=Path, help="folders with robustness.csv")
+    parser.add_argument("--figure", required=True, choices=("3", "4", "9", "10"), help="see above")
     parser.add_argument("--output", required=True, type=Path, help="a .png file")
-    parser.add_argument("--benchmark", default="", help="of figures 3, 9 and 10")
+    parser.add_argument(
+        "--benchmark", default="", help="of figures 3, 9 and 10: its name, such as cifar10_c"
+    )
     arguments = parser.parse_args()
     try:
         draw(arguments.figure, arguments.runs, arguments.output, arguments.benchmark)

@@ -36,14 +36,27 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dataset", required=True, help="as of python -m dynmix_tf.train")
-    parser.add_argument("--data_dir")
-    parser.add_argument("--num_train", type=int)
-    parser.add_argument("--num_test", type=int)
+    parser.add_argument("--data_dir", help="folder of the data set's files")
+    parser.add_argument("--num_train", type=int, help="training images, the first ones; all")
+    parser.add_argument("--num_test", type=int, help="test images, the first ones; all")
     parser.add_argument("--quality", type=int, help="of JPEG, 1 to 95; without, PNG")
-    parser.add_argument("--output", type=Path, default=Path("bundle.tar"))
-    parser.add_argument("--python", default="3.12", help="version on the other machine")
-    parser.add_argument("--platform", default="manylinux_2_28_x86_64", help="as pip names it")
-    parser.add_argument("--limit_mb", type=float, default=60.0, help="largest bundle")
+    parser.add_argument(
+        "--output", type=Path, default=Path("bundle.tar"), help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--python", default="3.12", help="version on the other machine (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--platform",
+        default="manylinux_2_28_x86_64",
+        help="the other machine, as pip names it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--limit_mb",
+        type=float,
+        default=60.0,
+        help="largest bundle, megabytes (default: %(default)s)",
+    )
     arguments = parser.parse_args()
     try:
         make_bundle(arguments)

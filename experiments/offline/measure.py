@@ -42,13 +42,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="wrn_40_2")
-    parser.add_argument("--method", default="dynmix")
-    parser.add_argument("--batch_size", type=int, default=128)
-    parser.add_argument("--precision", default="float32")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20, help="in a round")
-    parser.add_argument("--output", type=Path, default=Path("step.csv"))
+    parser.add_argument("--model", default="wrn_40_2", help="network (default: %(default)s)")
+    parser.add_argument(
+        "--method", default="dynmix", help="standard or dynmix (default: %(default)s)"
+    )
+    parser.add_argument("--batch_size", type=int, default=128, help="images (default: %(default)s)")
+    parser.add_argument(
+        "--precision", default="float32", help="dtype policy (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns of each (default: %(default)s)"
+    )
+    parser.add_argument("--steps", type=int, default=20, help="in a round (default: %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("step.csv"), help="(default: %(default)s)"
+    )
     arguments = parser.parse_args()
     for name in ("rounds", "steps"):
         if getattr(arguments, name) < 1:
