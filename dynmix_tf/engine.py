@@ -18,7 +18,7 @@ from dynmix_tf.config import TrainConfig
 from dynmix_tf.data import ImageData, ImageFiles
 from dynmix_tf.data.class_folders import damaged, tell_damaged
 from dynmix_tf.errors import InputError
-from dynmix_tf.export import export_saved_model
+from dynmix_tf.export import export_saved_model, load_model
 from dynmix_tf.model_from_config import model_from_config
 from dynmix_tf.pipeline import training_dataset
 
@@ -172,7 +172,7 @@ def _finish(
     """Saves and exports what was trained, if that is not done."""
     final = workdir / "final.keras"
     if final.exists():
-        network = keras.models.load_model(final, compile=False)
+        network = load_model(final)
     else:
         network = model.network
         if on_one_device:  # the other workers have left
@@ -196,6 +196,7 @@ def _finish(
 
 def _save(network: keras.Model, path: Path) -> None:
     temporary = path.with_name(f".{path.name}")  # Keras wants the ending
+    temporary.unlink(missing_ok=True)  # through a link it would be written where that leads
     network.save(temporary)
     os.replace(temporary, path)
 

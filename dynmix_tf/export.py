@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from dynmix_tf.archives import check_sizes
 from dynmix_tf.consistency import ConsistencyModel
 from dynmix_tf.errors import InputError
 
@@ -55,6 +57,8 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
     archive.add_endpoint("serve", lambda image: tf.nn.softmax(logits(image)), [image])
     archive.add_endpoint("logits", logits, [image])
     fresh = path.with_name(path.name + ".new")
+    if fresh.is_symlink():  # it would be written where that leads
+        fresh.unlink()
     shutil.rmtree(fresh, ignore_errors=True)
     archive.write_out(str(fresh), verbose=False)
     shutil.rmtree(path, ignore_errors=True)
@@ -64,8 +68,12 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
 def load_model(path: str | Path) -> keras.Model:
     """Loads a `.keras` file, with this package's classes registered first.
 
+    It may come from a stranger: Keras' safe mode runs no code that a file brings along, and makes
+    layers of Keras and of this package only, with files that lie in it. A layer may still ask for
+    all the memory there is.
+
     Raises:
-        InputError: There is no such file, or it is no Keras model.
+        InputError: There is no such file, it is no Keras model, or it needs code or files besides.
 
     Example:
         >>> network.save("final.keras")
@@ -76,7 +84,13 @@ def load_model(path: str | Path) -> keras.Model:
     if not Path(path).is_file():
         raise InputError(f"no model file {path}; expected a .keras file")
     try:
-        return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is no Keras model: {reason}") from None
+        with zipfile.ZipFile(path) as archive:
+            check_sizes(archive)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"it holds a {type(model).__name__}")
+    except Exception as error:  # a damaged or hostile file can raise nearly anything
+        # Keras puts error into error; the innermost says what it is about
+        reason = " ".join(str(error).rpartition("Exception encountered: ")[2].split())[:300]
+        raise InputError(f"{path} is no Keras model: {reason or type(error).__name__}") from None
+    return model

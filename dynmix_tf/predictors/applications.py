@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import types
 import warnings
+import zipfile
 from pathlib import Path
 
 import keras
 
+from dynmix_tf.archives import check_sizes
 from dynmix_tf.errors import InputError, unknown_name, whole_number
 
 __all__ = ["application_names", "load_application"]
@@ -60,11 +62,14 @@ def load_application(name: str, weights: str | Path, image_size: int | None = No
         raise InputError(f"{name} cannot be made: {_one_line(error)}") from None
     try:
         with warnings.catch_warnings():
+            if str(weights).endswith(".keras"):
+                with zipfile.ZipFile(weights) as archive:
+                    check_sizes(archive)
             # Keras looks for weights in lists of layers that have none; those that are missing
             # where some are expected raise
             warnings.filterwarnings("ignore", "Skipping nested container")
             network.load_weights(weights)
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except Exception as error:  # a damaged or hostile file can raise nearly anything
         raise InputError(f"{weights} holds no weights for {name}: {_one_line(error)}") from None
     images = keras.Input(network.input_shape[1:])
     return keras.Model(images, network(_module(name).preprocess_input(images)), name=name)
@@ -79,4 +84,4 @@ def _module(name: str) -> types.ModuleType:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(str(error).split())[:300] or type(error).__name__

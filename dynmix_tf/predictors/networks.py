@@ -103,7 +103,8 @@ def compiled(forward: Callable[[Any], Any], strategy: Any) -> Callable[[np.ndarr
         strategy: That under which the variables were made.
 
     Returns:
-        uint8 `(N, H, W, C)` to float32 `(N, classes)`; traced once for each size of images.
+        uint8 `(N, H, W, C)` to float32 `(N, classes)`; traced once for each size of images. It
+        raises `InputError` where the model fails on a batch.
 
     Example:
         >>> compute = compiled(lambda images: images[:, 0, 0], tf.distribute.get_strategy())
@@ -137,7 +138,12 @@ def compiled(forward: Callable[[Any], Any], strategy: Any) -> Callable[[np.ndarr
             batch = tf.constant(images)
         # a smaller last batch goes through the same graph
         spec = tf.TensorSpec((None, *images.shape[1:]), tf.uint8)
-        return function.get_concrete_function(spec)(batch).numpy()
+        try:
+            return function.get_concrete_function(spec)(batch).numpy()
+        except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
+            raise InputError(
+                f"the model fails on a batch of {len(images)} images: {error.message.strip()[:200]}"
+            ) from error
 
     return compute
 

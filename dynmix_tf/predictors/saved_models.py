@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from dynmix_tf.errors import InputError
 from dynmix_tf.predictors.functions import Predict, callable_predictor
@@ -15,6 +17,10 @@ from dynmix_tf.predictors.networks import compiled, scaling
 __all__ = ["saved_model_predictor"]
 
 _ENDPOINTS = ("serve", "serving_default")
+_OUTSIDE = re.compile(
+    "ReadFile|WriteFile|MatchingFiles|PyFunc|Dataset|TextFile|(File|Record|Line|LMDB)Reader|"
+    "(File|Db)Writer|LoadAndRemap|DebugIdentity|RemoteCall|Rpc|FileSystem"
+)
 
 
 def saved_model_predictor(
@@ -27,8 +33,11 @@ def saved_model_predictor(
     """A function from uint8 images to probabilities, of a SavedModel.
 
     The endpoint takes one batch of images `(None, H, W, C)`, uint8 or float32, and gives one
-    `(N, classes)`, as `dynmix_tf.export_saved_model` and `keras.Model.export` write it. A
-    SavedModel must be trusted as a program must: its graph can read and write files.
+    `(N, classes)`, as `dynmix_tf.export_saved_model` and `keras.Model.export` write it.
+
+    A SavedModel must be trusted as a program must. One whose graph reads or writes files, reads
+    data sets or calls Python is refused, but what every SavedModel saves and restores its variables
+    with can do harm too.
 
     Args:
         path: The folder.
@@ -41,7 +50,8 @@ def saved_model_predictor(
         `(N, H, W, C) uint8 -> (N, classes) float32`, with the checks of `callable_predictor`.
 
     Raises:
-        InputError: There is no such endpoint, or it takes or gives something else.
+        InputError: There is no such endpoint, it takes or gives something else, or the graph does
+            more than compute.
 
     Warns:
         UserWarning: As `callable_predictor`; not for this package's own.
@@ -52,9 +62,17 @@ def saved_model_predictor(
         (8, 10)
     """
     try:
+        if outside := _outside_operations(Path(path) / "saved_model.pb"):
+            raise InputError(
+                f"{path}: the graph does more than compute ({', '.join(outside)}), which can harm "
+                "this machine; if you trust it, call it from Python, by `callable_predictor`"
+            )
         loaded = tf.saved_model.load(str(path))
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-        raise InputError(f"{path} is no SavedModel: {str(error).splitlines()[0]}") from None
+    except InputError:
+        raise
+    except Exception as error:  # a damaged folder can raise nearly anything
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(f"{path} is no SavedModel: {reason}") from None
     endpoints = dict(loaded.signatures)
     found = [name for name in ([signature] if signature else _ENDPOINTS) if name in endpoints]
     if not found:
@@ -87,6 +105,16 @@ def saved_model_predictor(
     predict = callable_predictor(compute, output, image.shape[1:])
     predict.owner = loaded  # type: ignore[attr-defined]  # a signature does not keep its variables
     return predict
+
+
+def _outside_operations(path: Path) -> list[str]:
+    """The names of operations that a classifier has no use for; nothing is run."""
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    names = set()
+    for graph in model.meta_graphs:
+        nodes = [graph.graph_def.node, *(f.node_def for f in graph.graph_def.library.function)]
+        names |= {node.op for part in nodes for node in part}
+    return sorted(filter(_OUTSIDE.search, names))
 
 
 def _told(specs: dict[str, Any]) -> str:
