@@ -22,6 +22,15 @@ README = HERE / "README.md"
 PICTURE = HERE / "figures" / "study.png"
 COLUMNS = ("Clean error", "Mean corruption error", "RMS calibration clean", "corrupted")
 CLEAN, CORRUPTED = 0, 1
+PAIRS = (
+    ("dynmix", "linear_alpha_4_7"),
+    ("dynmix_no_js", "linear_no_js"),
+    ("dynamic_independent", "linear_independent"),
+    ("without_flips", "dynmix"),
+    ("without_flips", "augmix"),
+    ("keep_original_without_flips", "without_flips"),
+)
+"""What else is compared: the first less the second."""
 
 
 def main() -> None:
@@ -31,8 +40,9 @@ def main() -> None:
     found = figures()
     replace_marked(README, "study", errors_table(found))
     replace_marked(README, "study differences", differences_table(found))
+    replace_marked(README, "study pairs", pairs_table(found))
     draw(found)
-    print(errors_table(found), differences_table(found), sep="\n")
+    print(errors_table(found), differences_table(found), pairs_table(found), sep="\n")
 
 
 def figures() -> dict[str, dict[int, list[float]]]:
@@ -76,9 +86,22 @@ def differences_table(found: dict[str, dict[int, list[float]]]) -> str:
     return tables.markdown(["Mean corruption error less that of", *others], cells)
 
 
-def paired(seeds: dict[int, list[float]], other: dict[int, list[float]]) -> list[float]:
-    """The differences of the mean corruption error, of the seeds that both have."""
-    return [seeds[seed][CORRUPTED] - other[seed][CORRUPTED] for seed in seeds if seed in other]
+def pairs_table(found: dict[str, dict[int, list[float]]]) -> str:
+    """Both errors of `PAIRS`, seed by seed, as Markdown."""
+    cells = [
+        [f"`{arm}` less `{other}`"]
+        + [verdict(paired(found[arm], found[other], column)) for column in (CORRUPTED, CLEAN)]
+        for arm, other in PAIRS
+        if arm in found and other in found
+    ]
+    return tables.markdown(["Difference", "Mean corruption error", "Clean error"], cells)
+
+
+def paired(
+    seeds: dict[int, list[float]], other: dict[int, list[float]], column: int = CORRUPTED
+) -> list[float]:
+    """The differences of a figure, of the seeds that both have."""
+    return [seeds[seed][column] - other[seed][column] for seed in seeds if seed in other]
 
 
 def told(values: np.ndarray) -> str:
@@ -98,17 +121,32 @@ def verdict(values: list[float]) -> str:
 
 
 def draw(found: dict[str, dict[int, list[float]]]) -> None:
-    """Clean against corrupted error: a dot for each run, a ring for each arm's mean."""
-    figure, (axes,) = style.figure(height=5.2, panels=1)
-    for (arm, color), marker in style.styles(found):
-        points = np.array([values[:2] for values in found[arm].values()])
-        axes.scatter(*points.T, color=color, marker=marker, s=14, alpha=0.6, zorder=3)
-        mean = points.mean(axis=0)
-        axes.scatter(*mean, color=color, marker=marker, s=70, label=arm, zorder=4)
-    axes.set_xlabel("Clean error, %", fontsize=9.5, color=style.INK)
-    axes.set_ylabel("Mean corruption error, %", fontsize=9.5, color=style.INK)
-    axes.grid(axis="x", color=style.FAINT, linewidth=0.8, zorder=0)
-    style.legend(figure, axes, "Every run (small) and the mean of each arm")
+    """Each arm's differences from Dynamic Mixup: a dot for a seed, a bar for the interval."""
+    arms = [arm for arm in found if arm != "dynmix"]
+    figure, panels = style.figure(height=1.2 + 0.24 * len(arms), panels=2)
+    color = style.colors(["Dynamic Mixup"])["Dynamic Mixup"]
+    titles = {CORRUPTED: "Mean corruption error", CLEAN: "Clean error"}
+    for axes, (column, title) in zip(panels, titles.items(), strict=True):
+        for row, arm in enumerate(arms):
+            values = paired(found[arm], found["dynmix"], column)
+            axes.scatter(values, [row] * len(values), color=style.INK, s=9, alpha=0.5, zorder=4)
+            if len(values) > 1:
+                mean, half = tables.intervals(values)
+                sure = abs(mean) > half
+                axes.errorbar(
+                    mean, row, xerr=half, fmt="o", color=color if sure else "#8f959e",
+                    markersize=6, linewidth=2.2, zorder=3,
+                )  # fmt: skip
+        axes.axvline(0, color=style.INK, linewidth=1)
+        axes.set_yticks(range(len(arms)), arms)
+        axes.set_ylim(len(arms) - 0.4, -0.6)
+        axes.set_xlabel(f"{title} less Dynamic Mixup's, points", fontsize=9.5, color=style.INK)
+        axes.grid(axis="x", color=style.FAINT, linewidth=0.8, zorder=0)
+    panels[1].set_yticklabels([])
+    figure.suptitle(
+        "Left of the line: better than Dynamic Mixup. Grey: the 95 % interval holds zero",
+        fontsize=11.5, fontweight="bold", x=0.01, ha="left", color=style.INK,
+    )  # fmt: skip
     style.save(figure, PICTURE)
 
 
