@@ -70,8 +70,9 @@ def run(
             `--compare runs/*`. Without it, arguments that are no flags are mistakes.
 
     Exit status: 0 when done or help was asked for, 130 when interrupted, 75 when something else
-    ended it that the same command may get over (`Interrupted`), and 2 with one line on
-    stderr for a user's mistake: `InputError`, a wrong flag, a file that cannot be read or written.
+    ended it that the same command may get over (`Interrupted`), 141 when nobody reads its
+    output any more, and 2 with one line on stderr for a user's mistake: `InputError`, a wrong
+    flag, a file that cannot be read or written.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -83,6 +84,8 @@ def run(
             logging.set_verbosity(logging.ERROR)  # of TensorFlow's Python part
             warnings.formatwarning = _one_line
             main()
+        except BrokenPipeError:
+            raise
         except (InputError, OSError) as error:  # a mistake, or a disk that says no
             _leave(str(error))
         except Interrupted as error:
@@ -91,7 +94,14 @@ def run(
             print("interrupted; the same command continues", file=sys.stderr)
             sys.exit(130)
 
-    app.run(guarded, flags_parser=lambda argv: _parse(argv, sections))
+    try:
+        try:
+            app.run(guarded, flags_parser=lambda argv: _parse(argv, sections))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # who reads it has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # as a shell tells of SIGPIPE
 
 
 def _parse(argv: list[str], sections: Mapping[str, Sequence[str]]) -> list[str]:

@@ -43,6 +43,14 @@ def test_help_is_no_mistake_and_loads_no_tensorflow():
     assert done.stdout.strip() == "False"
 
 
+def test_a_reader_that_goes_away_is_no_error():
+    words = [sys.executable, "-m", "dynmix_tf.evaluate", "--help"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 @pytest.mark.parametrize(
     ("name", "words", "message"),
     [
