@@ -141,6 +141,12 @@ class Views:
         """Whether all of it is compiled by XLA, at once: if every layer is."""
         return all(layer.jit_compile for layer in (self.before, self.layer) if layer is not None)
 
+    @property
+    def program_key(self) -> Any:
+        """Equal for views that may share a compiled program: those of equal settings."""
+        layers = [layer and layer.program_key for layer in (self.layer, self.before)]
+        return Views, self.num_views, self.original, *layers
+
     def augment_here(self, images: Tensor, keys: Tensor) -> tuple[Tensor, ...]:
         """As `augment`, not compiled by itself."""
         images = self._prepare(images, keys)

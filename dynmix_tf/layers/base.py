@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import Any
@@ -58,8 +59,9 @@ class AugmentationLayer(SeededLayer):
     The layers are made for `tf.data` and run there under every Keras backend. Inside a model
     they need the TensorFlow backend, and leave images as they are when not training.
 
-    XLA compiles a layer once for each shape of a batch, which takes a second or two. So give it
-    batches of one size (`drop_remainder=True`) and images of one size.
+    XLA compiles a layer once for each shape of a batch, which takes a second or two; layers of
+    equal settings share what was compiled. So give it batches of one size (`drop_remainder=True`)
+    and images of one size.
 
     Args:
         jit_compile: False does without XLA: many times slower, and for images that come in many
@@ -128,6 +130,17 @@ class AugmentationLayer(SeededLayer):
         """
         return run_on_cpu(self, images, keys)
 
+    @property
+    def program_key(self) -> Any:
+        """Equal for layers that may share a compiled program: those of equal settings.
+
+        A class of somebody else's may keep settings out of its config, so its layers share none.
+        """
+        if not type(self).__module__.startswith("dynmix_tf."):
+            return self
+        config = {k: v for k, v in self.get_config().items() if k not in ("name", "seed")}
+        return type(self), repr(config)
+
     def augment_here(self, images: Tensor, keys: Tensor) -> Tensor:
         """As `augment`, not compiled by itself."""
         as_uint8 = self.to_uint8(images)
@@ -168,19 +181,34 @@ class AugmentationLayer(SeededLayer):
 def run_on_cpu(owner: Any, images: Tensor, keys: Tensor) -> Any:
     """Calls `owner.augment_here(images, keys)`, compiled if `owner.jit_compile` says so.
 
+    Owners of equal `owner.program_key` share one program.
+
     Images are augmented one after the other, in small steps: work for a CPU, wherever the model
     may be.
     """
     with tf.device("CPU"):
         if owner.jit_compile:
-            return _compiled(owner, images, keys, images.shape[-1])
+            program = _program(owner.program_key)
+            program.owner = owner
+            return _compiled(program, images, keys, images.shape[-1])
         return owner.augment_here(images, keys)
 
 
+class _Program:
+    """Stands for all owners of one key, as `tf.function` tells objects by their identity."""
+
+    owner: Any
+
+
+@functools.cache
+def _program(key: Any) -> _Program:
+    return _Program()
+
+
 @tf.function(jit_compile=True, reduce_retracing=True, autograph=False)
-def _compiled(owner: Any, images: Tensor, keys: Tensor, count: int) -> Any:
+def _compiled(program: Any, images: Tensor, keys: Tensor, count: int) -> Any:
     # the number of channels stays known when TensorFlow relaxes the shape to trace less often
-    return owner.augment_here(tf.ensure_shape(images, [None, None, None, count]), keys)
+    return program.owner.augment_here(tf.ensure_shape(images, [None, None, None, count]), keys)
 
 
 def check_range(value_range: Any) -> tuple[float, float]:

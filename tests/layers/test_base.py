@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import warnings
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dynmix_tf import augment, layers
 from dynmix_tf.augment import DynamicMixup, StandardAugmentation, Views
 from dynmix_tf.errors import InputError
 from dynmix_tf.layers import Rotate, base
@@ -162,9 +164,9 @@ from dynmix_tf import DynamicMixup
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 image = tf.constant(np.random.default_rng(0).integers(0, 256, (16, 16, 3), "uint8"))
-outside = DynamicMixup(seed=3)
+outside = DynamicMixup(("rotate", "solarize"), seed=3)
 with strategy.scope():
-    inside = DynamicMixup(seed=3)
+    inside = DynamicMixup(("rotate", "solarize"), seed=3)
 for layer in (outside, inside):
     views = strategy.experimental_local_results(strategy.run(tf.function(layer), [image]))
     assert len(views) == 2 and (views[0].numpy() != views[1].numpy()).any()
@@ -208,3 +210,73 @@ def test_arguments_are_checked_in_one_line(make, message):
     with pytest.raises(InputError, match=message) as error:
         make()
     assert "\n" not in str(error.value) and type(error.value) is InputError
+
+
+CLASSES = [
+    value
+    for module in (augment, layers)
+    for value in (getattr(module, name) for name in module.__all__)
+    if inspect.isclass(value)
+    and issubclass(value, base.AugmentationLayer)
+    and value is not base.AugmentationLayer
+]
+
+
+def traces(*calls):
+    before = base._compiled.experimental_get_tracing_count()
+    for call in calls:
+        call(IMAGES[:3])
+    return base._compiled.experimental_get_tracing_count() - before
+
+
+def test_layers_of_equal_settings_share_a_program_and_others_do_not():
+    assert traces(Rotate(severity=2.125, seed=1)) == 1
+    assert traces(Rotate(severity=2.125, seed=2, name="again"), Rotate(severity=2.125)) == 0
+    assert traces(Rotate(severity=2.25), layers.ShearX(severity=2.125)) == 2
+    crop = StandardAugmentation(padding=3)
+    assert traces(Views(Rotate(severity=2.125), before=crop)) > 0
+    assert traces(Views(Rotate(severity=2.125), before=StandardAugmentation(padding=3))) == 0
+    assert traces(Views(Rotate(severity=2.125), original=False, before=crop)) > 0
+    assert traces(Views(Rotate(severity=2.125), before=StandardAugmentation(padding=2))) > 0
+
+
+def test_a_changed_setting_is_seen_and_does_not_change_an_equal_layer():
+    first, second = Rotate(severity=10.0), Rotate(severity=10.0)
+    want = first(IMAGES, seed=(1, 2)).numpy()
+    first.severity = 0.1
+    assert (first(IMAGES, seed=(1, 2)).numpy() != want).any()
+    np.testing.assert_array_equal(second(IMAGES, seed=(1, 2)), want)
+
+
+def test_layers_of_an_own_class_share_nothing():
+    """Their settings may be missing in their config."""
+
+    class Brighter(base.AugmentationLayer):
+        def __init__(self, by):
+            super().__init__()
+            self.by = by
+
+        def get_random_transformation(self, keys, images):
+            return {}
+
+        def transform_images(self, images, transformation):
+            return tf.cast(images, tf.float32) + self.by
+
+    for by in (1.0, 2.0):
+        np.testing.assert_array_equal(Brighter(by)(IMAGES), IMAGES + by)
+        np.testing.assert_array_equal(Views(Brighter(by), 1, original=False)(IMAGES), IMAGES + by)
+
+
+@pytest.mark.parametrize("layer", CLASSES, ids=lambda layer: layer.__name__)
+def test_the_config_holds_every_setting(layer):
+    """As the program that layers share is found by it."""
+    named = {
+        name
+        for kind in layer.__mro__
+        if issubclass(kind, base.SeededLayer)
+        for name in inspect.signature(kind.__init__).parameters
+    } - {"self", "kwargs"}
+    config = layer().get_config()
+    assert named and named <= set(config)
+    plain = (str, int, float, bool, tuple, dict, type(None))  # whose `repr` is whole
+    assert all(isinstance(value, plain) for value in config.values())
