@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,23 +11,9 @@ import pytest
 from dynmix_tf import models
 from dynmix_tf.config import TrainConfig
 
-EXPERIMENTS = Path(__file__).parent.parent / "experiments"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _modules():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(EXPERIMENTS)
-        yield
-
 
 @pytest.fixture(scope="module")
-def tables():
-    return importlib.import_module("paper_tables")
-
-
-@pytest.fixture(scope="module")
-def recipes():
+def recipes(experiments):
     return importlib.import_module("recipes")
 
 

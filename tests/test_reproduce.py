@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,28 +15,14 @@ from dynmix_tf import corruptions, metrics, results
 from dynmix_tf.config import TrainConfig
 from dynmix_tf.errors import InputError
 
-EXPERIMENTS = Path(__file__).parent.parent / "experiments"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _modules():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(EXPERIMENTS)
-        yield
-
 
 @pytest.fixture(scope="module")
-def tables():
-    return importlib.import_module("paper_tables")
-
-
-@pytest.fixture(scope="module")
-def reproduce():
+def reproduce(experiments):
     return importlib.import_module("reproduce")
 
 
 @pytest.fixture(scope="module")
-def measured():
+def measured(experiments):
     return importlib.import_module("measured_tables")
 
 
@@ -175,24 +160,24 @@ def test_tables_of_imagenet(tables, measured, tmp_path):
     assert "82.1" in texts[0] and "58.7" in texts[1]
 
 
-def script(*words):
+def script(experiments, *words):
     return subprocess.run(
-        [sys.executable, EXPERIMENTS / "reproduce.py", *words],
+        [sys.executable, experiments / "reproduce.py", *words],
         capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
 
 
-def test_a_cell_trains_and_is_scored_once(tmp_path):
+def test_a_cell_trains_and_is_scored_once(experiments, tmp_path):
     words = ["--table=1", "--cells=wideresnet/cutmix", f"--output_dir={tmp_path}"]
-    done = script(*words)
+    done = script(experiments, *words)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "cifar10_wideresnet_cutmix"
     assert (run / "final.keras").is_file() and (run / "export" / "saved_model.pb").is_file()
     rows = results.read(run / "robustness.csv")
     assert len(rows) == 1 + 15 * 5 and {row["num_images"] for row in rows} == {9}
     before = (run / "robustness.csv").read_bytes()
-    again = script(*words)
+    again = script(experiments, *words)
     assert again.returncode == 0 and "cifar10_wideresnet_cutmix: done before" in again.stdout
     assert (run / "robustness.csv").read_bytes() == before
     assert "scale smoke" in (tmp_path / "table_1.md").read_text().lower()
@@ -219,7 +204,7 @@ def test_mistakes(reproduce, words, message, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_full_runs_the_recipes_commands(reproduce, tables, tmp_path, monkeypatch):
+def test_full_runs_the_recipes_commands(experiments, reproduce, tables, tmp_path, monkeypatch):
     commands = []
 
     def run(words):
@@ -235,7 +220,7 @@ def test_full_runs_the_recipes_commands(reproduce, tables, tmp_path, monkeypatch
     monkeypatch.setattr(sys, "argv", ["reproduce.py", *words])
     reproduce.main()
     train, evaluate = commands
-    recipe = EXPERIMENTS / "recipes" / "table_1_wideresnet_dynmix_cifar10.flags"
+    recipe = experiments / "recipes" / "table_1_wideresnet_dynmix_cifar10.flags"
     workdir = tmp_path / "cifar10_wideresnet_dynmix"
     assert train[1:] == [
         "-m", "dynmix_tf.train", f"--flagfile={recipe}", "--data_dir=d", f"--workdir={workdir}",

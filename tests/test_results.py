@@ -3,33 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from rows import CLEAN, ROW
 
 from dynmix_tf import results
 from dynmix_tf.errors import InputError
 
-ROW = {
-    "model": "wrn_40_2",
-    "method": "dynmix",
-    "epoch": 100,
-    "dataset": "cifar10",
-    "benchmark": "generated",
-    "corruption": "fog",
-    "severity": 3,
-    "difficulty": None,
-    "num_images": 10000,
-    "error": 0.1234,
-    "rms_calibration_error": 0.05,
-    "expected_calibration_error": 0.04,
-    "mean_confidence": 0.9,
-    "negative_log_likelihood": 1.5,
-    "brier_score": 0.25,
-    "flip_probability": None,
-    "top5_distance": None,
-    "strengths": "cifar",
-    "benchmark_seed": 0,
-    "measurement": "5f3a0c11",
-}
-CLEAN = {**ROW, "corruption": "clean", "severity": 0, "error": 0.05}
 OF_IMAGES = (
     "severity", "error", "rms_calibration_error", "expected_calibration_error", "mean_confidence",
     "negative_log_likelihood", "brier_score",
@@ -38,14 +16,6 @@ FLIPS = {
     **ROW, **dict.fromkeys(OF_IMAGES), "benchmark": "imagenet_p", "corruption": "tilt",
     "difficulty": 2, "flip_probability": 0.125, "top5_distance": 3.5,
 }  # fmt: skip
-
-
-def corrupted(name, rates, calibration=0.1):
-    return [
-        {**ROW, "corruption": name, "severity": severity, "error": rate}
-        | {"rms_calibration_error": calibration * severity}
-        for severity, rate in enumerate(rates, start=1)
-    ]
 
 
 def test_rows_come_back_as_they_were_written(tmp_path):

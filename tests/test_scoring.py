@@ -17,19 +17,6 @@ from dynmix_tf.metrics import rms_calibration_error
 IDENTITY = {"model": "small_cnn", "method": "standard", "epoch": 1}
 
 
-@pytest.fixture(scope="module")
-def network():
-    return models.build("small_cnn", (32, 32, 3), 3, seed=0)
-
-
-@pytest.fixture
-def benchmark(photo_crops):
-    labels = np.arange(20) % 3
-    return GeneratedBenchmark(
-        photo_crops(32, 20), labels, "crops", ["fog", "pixelate"], severities=(1, 5), seed=4
-    )
-
-
 def score(predict, benchmark, folder, **arguments):
     return scoring.score(
         predict, benchmark, folder / "robustness.csv", folder / "images", IDENTITY, **arguments

@@ -4,23 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from dynmix_tf import models, results
+from dynmix_tf import results
 from dynmix_tf.benchmarks import GeneratedBenchmark
 from dynmix_tf.callbacks import RobustnessEvaluation
 from dynmix_tf.errors import InputError
-
-
-@pytest.fixture(scope="module")
-def network():
-    return models.build("small_cnn", (32, 32, 3), 3, seed=0)
-
-
-@pytest.fixture
-def benchmark(photo_crops):
-    labels = np.arange(20) % 3
-    return GeneratedBenchmark(
-        photo_crops(32, 20), labels, "crops", ["fog", "pixelate"], severities=(1, 5), seed=4
-    )
 
 
 def test_callback_during_fit(network, benchmark, photo_crops, tmp_path):

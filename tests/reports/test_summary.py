@@ -2,28 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rows import CLEAN, ROW
 
 from dynmix_tf.errors import InputError
 from dynmix_tf.metrics import ALEXNET_CLEAN_ERROR, ALEXNET_IMAGENET_C
 from dynmix_tf.reports.summary import summary
-
-ROW = {
-    "model": "wrn_40_2",
-    "method": "dynmix",
-    "epoch": 100,
-    "dataset": "cifar10",
-    "benchmark": "generated",
-    "corruption": "fog",
-    "severity": 3,
-    "num_images": 10000,
-    "error": 0.1234,
-    "rms_calibration_error": 0.05,
-    "mean_confidence": 0.9,
-    "strengths": "cifar",
-    "benchmark_seed": 0,
-    "measurement": "5f3a0c11",
-}
-CLEAN = {**ROW, "corruption": "clean", "severity": 0, "error": 0.05}
 
 
 def corrupted(name, rates, calibration=0.1):
