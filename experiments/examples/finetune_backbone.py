@@ -9,6 +9,7 @@ backbone is pretrained here, on Fashion-MNIST: that shows the way, and says noth
 ImageNet's weights would give.
 """
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -80,7 +81,9 @@ def make_backbone(name: str, image_shape: tuple, weights: str | Path | None = No
             weights="imagenet" if weights == "imagenet" else None,
         )
         if weights not in (None, "imagenet"):
-            backbone.load_weights(weights)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # Keras only warns of what it lacks
+                backbone.load_weights(weights)
     except Exception as error:  # Keras raises many kinds: no network, no file, another backbone's
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"cannot make {name} with weights {weights}: {reason}") from None
