@@ -222,7 +222,9 @@ class ConsistencyModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None):  # noqa: D102
+    def from_config(  # noqa: D102
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> ConsistencyModel:
         network = keras.saving.deserialize_keras_object(
             config["network"], custom_objects=custom_objects
         )

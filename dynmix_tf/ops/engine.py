@@ -92,7 +92,8 @@ def operation(takes_level: bool = True) -> Callable[[Kernel], Callable[..., Tens
             with tf.device("CPU"):  # image by image, in small steps: nothing for a GPU
                 return _apply(kernel, images, levels, images.shape[3])
 
-        public: Any = functools.update_wrapper(apply, kernel)
+        names = ("__module__", "__name__", "__qualname__", "__doc__")
+        public: Any = functools.update_wrapper(apply, kernel, names)
         del public.__wrapped__  # the signature is that of `apply`
         public.kernel = kernel
         return public
