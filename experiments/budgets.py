@@ -8,12 +8,12 @@ import argparse
 from pathlib import Path
 
 import quickstart
+from documents import replace_marked
 from quickstart_seeds import (
     HERE,
     MEASURED,
     one_summary,
     raw_rows,
-    replace_marked,
     rows_of_run,
     write_rows,
 )

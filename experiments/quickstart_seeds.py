@@ -10,11 +10,11 @@ are the same for all.
 import argparse
 import csv
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import quickstart
+from documents import replace_marked
 
 from dynmix_tf import files, results
 from dynmix_tf.reports import plots, tables
@@ -48,13 +48,6 @@ def main() -> None:
         {label: figures["clean_error"] for label, figures in summaries.items()},
     )
     print(table())
-
-
-def replace_marked(path: Path, name: str, fresh: str) -> None:
-    """Replaces what stands between the two marks of a name in a document."""
-    mark = f"<!-- {name} -->"
-    pattern = re.compile(f"{mark}.*{mark}", flags=re.DOTALL)
-    files.write_atomic(path, pattern.sub(lambda _: f"{mark}\n{fresh}{mark}", path.read_text()))
 
 
 def measure(seeds: list[int], output_dir: Path) -> None:

@@ -3,18 +3,22 @@
 python experiments/recipes.py
 
 A recipe is a flagfile of `python -m dynmix_tf.train`. The settings and the published values are
-those of paper_tables.py: change them there, and run this.
+those of paper_tables.py: change them there, and run this. BUILD.md gets what each table costs.
 """
 
 import argparse
 import textwrap
 from pathlib import Path
 
+from documents import replace_marked
 from paper_tables import METHODS, NETWORKS, TABLES, Run, Table, settings
 
 from dynmix_tf.files import write_atomic
+from dynmix_tf.reports.tables import markdown
 
 FOLDER = Path(__file__).parent / "recipes"
+BUILD = Path(__file__).parent.parent / "BUILD.md"
+GROUPS = ((TABLES[1],), (TABLES[2],), (TABLES[3], TABLES[4]), (TABLES[5],))
 TRAINING_IMAGES = {"cifar10": 50_000, "cifar100": 50_000, "imagenet2012": 1_281_167}
 TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet2012": "ImageNet"}
 BENCHMARKS = {
@@ -43,13 +47,14 @@ def main() -> None:
             path.unlink()
     for name, text in wanted.items():
         write_atomic(FOLDER / name, text)
+    replace_marked(BUILD, "costs", costs())
     print(f"{len(wanted)} recipes in {FOLDER}")
 
 
 def recipes() -> dict[str, str]:
     """The recipes' texts by the names of their files."""
     found = {}
-    for tables in ((TABLES[1],), (TABLES[2],), (TABLES[3], TABLES[4]), (TABLES[5],)):
+    for tables in GROUPS:
         for run in tables[0].runs():
             found[file_name(tables[0].number, run)] = recipe(tables, run)
     return found
@@ -125,6 +130,20 @@ def cost(run: Run) -> str:
         f"Cost: {total:.1e} floating point operations, counted from the network's layers; "
         f"{total / SPEED / 3600:.1f} h at 10 TFLOP/s, which is assumed, not measured."
     )
+
+
+def costs() -> str:
+    """What the runs of each table cost together, as Markdown."""
+    cells = []
+    for tables in GROUPS:
+        runs = list(tables[0].runs())
+        total = sum(map(operations, runs))
+        numbers = " and ".join(str(table.number) for table in tables)
+        hours = f"{total / SPEED / 3600:,.0f}"
+        data = " and ".join(dict.fromkeys(TITLES[run.dataset] for run in runs))
+        cells.append((numbers, data, str(len(runs)), f"{total:.1e}", hours))
+    titles = ("Table", "Data", "Runs", "Operations", "Hours at 10 TFLOP/s")
+    return markdown(titles, cells)
 
 
 def remarks(run: Run) -> str:

@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from quickstart_seeds import figures_of, one_summary, raw_rows, replace_marked
+from documents import replace_marked
+from quickstart_seeds import figures_of, one_summary, raw_rows
 from study import ARMS, ROWS, RUNS
 
 from dynmix_tf import files

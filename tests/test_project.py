@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import functools
 import importlib
 import pkgutil
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -83,13 +85,80 @@ def blocks(document, language):
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
+DOCUMENTS = [
+    path.relative_to(ROOT)
+    for folder in (".", "dynmix_tf", "experiments")
+    for path in sorted((ROOT / folder).glob("*.md" if folder == "." else "**/*.md"))
+]
+
+
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
-def test_python_of_the_readme_runs(names, tmp_path, monkeypatch):
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_python_of_the_documents_runs(document, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scope = {name: names[name] for name in ("images", "labels", "network")}
-    for block in blocks("README.md", "python"):
-        exec(compile(block, "README.md", "exec"), scope)
-    assert (tmp_path / "export" / "saved_model.pb").is_file()
+    for block in blocks(document, "python"):
+        exec(compile(block, str(document), "exec"), scope)
+    if document == Path("README.md"):
+        assert (tmp_path / "export" / "saved_model.pb").is_file()
+
+
+def anchors(document):
+    """What GitHub makes of the headings of a document."""
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_of_the_documents_lead_somewhere(document):
+    text = (ROOT / document).read_text()
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        place, _, anchor = link.partition("#")
+        if place.startswith("https://"):
+            continue
+        target = (ROOT / document).parent / place if place else ROOT / document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_commands_of_the_documents_have_their_flags(document):
+    text = re.sub(r"\\\n\s*", "", (ROOT / document).read_text())
+    for line in re.findall(r"python (?:-m )?[\w./]+[^`\n#]*", text):
+        program = line.split()[2 if line.startswith("python -m") else 1]
+        if program.startswith("dynmix_tf."):
+            known = flags_of(program)
+        elif program.startswith("experiments/"):
+            text_of_it = source(ROOT / program)
+            known = set(re.findall(r'"--(\w+)"', text_of_it))
+            if "parse_known_args" in text_of_it:  # the rest goes to the command that it measures
+                known |= flags_of("dynmix_tf.corrupt")
+        else:
+            continue
+        unknown = set(re.findall(r"--(\w+)", line)) - known
+        assert not unknown, f"{line}: {program} has no {unknown}"
+
+
+@functools.cache
+def flags_of(command):
+    done = subprocess.run(
+        [sys.executable, "-m", command, "--help"], capture_output=True, text=True, check=True
+    )
+    return set(re.findall(r"^  --(?:\[no\])?(\w+)", done.stdout, flags=re.MULTILINE))
+
+
+def source(script):
+    """A script's text; an example's arguments are partly those of `shared.py`."""
+    beside = script.with_name("shared.py")
+    return script.read_text() + (beside.read_text() if beside.exists() else "")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_long_lines_are_tables_or_code(document):
+    text = re.sub(r"```.*?```", "", (ROOT / document).read_text(), flags=re.DOTALL)
+    for line in text.splitlines():
+        assert len(line) <= 120 or line.startswith("|"), line
 
 
 def test_table_of_the_seeds_is_that_of_the_raw_rows(monkeypatch):
@@ -104,6 +173,33 @@ def test_table_of_the_seeds_is_that_of_the_raw_rows(monkeypatch):
         return float(line.split("|")[3].split("±")[0])
 
     assert corruption_error(dynmix) < corruption_error(standard)
+
+
+def test_tables_of_the_study_are_those_of_the_raw_rows(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    study = importlib.import_module("study_table")
+    found = study.figures()
+    document = (ROOT / "experiments" / "README.md").read_text()
+    for table in (study.errors_table, study.differences_table, study.pairs_table):
+        assert table(found) in document
+    assert {len(seeds) for seeds in found.values()} == {3}
+    # what the README says of it
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    differences = {
+        name: re.search(rf"\| `{name}` \|(.*)", study.differences_table(found))[1].split("|")
+        for name in ("dynmix", "without_flips")
+    }
+    for cell, text in (
+        (differences["dynmix"][0], "{} points less error under corruption than standard"),
+        (differences["dynmix"][1], "{} points *more* than AugMix"),
+        (differences["without_flips"][1], "{} points less error than AugMix"),
+    ):
+        assert text.format(cell.strip(" +-")) in readme
+
+
+def test_table_of_costs_is_that_of_the_recipes(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    assert importlib.import_module("recipes").costs() in (ROOT / "BUILD.md").read_text()
 
 
 def test_table_of_the_augmentation_benchmark_is_that_of_the_raw_rows(monkeypatch):
