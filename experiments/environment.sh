@@ -1,4 +1,4 @@
-# Sourced by quickstart.sh, tests/run.sh and .ci/run: the folder `.venv` with everything installed.
+# Sourced by quickstart.sh, tests/run.sh, .ci/run and .ci/full: the folder `.venv` with everything installed.
 # Sets $python. Does nothing where the requirements are installed already.
 
 find_python() {
@@ -15,8 +15,10 @@ python="$PWD/.venv/bin/python"
 installed=.venv/installed-requirements.txt
 if ! { [ -x "$python" ] && cmp -s requirements.txt "$installed"; }; then
     echo "== installing into .venv (about 600 MB to download) =="
-    base=$(find_python) || exit 2
-    "$base" -m venv --clear .venv
+    if ! [ -x "$python" ]; then
+        base=$(find_python) || exit 2
+        "$base" -m venv --clear .venv
+    fi
     "$python" -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
     cp requirements.txt "$installed"
 fi
