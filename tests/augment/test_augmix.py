@@ -103,7 +103,7 @@ def test_an_image_does_not_depend_on_its_batch(photo_crops):
     keys = randomness.example_keys((1, 1), tf.range(8))
     whole = layer.augment(tf.constant(batch), keys).numpy()
     order = np.random.default_rng(0).permutation(8)
-    for part in (order[:7], order[7:], order):
+    for part in (order[:4], order[4:], order):
         got = layer.augment(tf.constant(batch[part]), tf.gather(keys, part)).numpy()
         np.testing.assert_array_equal(got, whole[part])
 

@@ -94,7 +94,8 @@ def test_tables_are_the_published_ones(name):
         for operation in {operation for operation, _, _ in steps}
     }
     assert sums == PRINTED[name]
-    assert sub_policies(name) == policy and len(AutoAugment(name).sub_policies) == 25
+    for rule in ("operation", "policy"):  # which says something of starred policies alone
+        assert AutoAugment(name, rule).sub_policies == sub_policies(name, rule) == policy
 
 
 def test_tables_in_places():
@@ -135,8 +136,18 @@ def test_random_policies_use_what_does_not_overlap():
     assert [own.name_of_operation for own in layer.operation_layers] == list(REDUCED_OPERATIONS)
 
 
-@pytest.mark.parametrize("policy", ["cifar10", "cifar10*", "imagenet", "imagenet*"])
-@pytest.mark.parametrize("rule", ["operation", "policy"])
+@pytest.mark.parametrize(
+    ("policy", "rule"),
+    [
+        ("cifar10", "operation"),
+        ("imagenet", "policy"),
+        *(
+            (policy, rule)
+            for policy in ("cifar10*", "imagenet*")
+            for rule in ("operation", "policy")
+        ),
+    ],
+)
 def test_images_are_those_of_pillow(policy, rule, photo_crops):
     batch, layer = photo_crops(32, 64), AutoAugment(policy, rule)
     drawn = draws(layer, (1, 2), len(batch))
@@ -233,14 +244,14 @@ def test_an_image_does_not_depend_on_its_batch(make, photo_crops):
     keys = randomness.example_keys((1, 1), tf.range(8))
     whole = layer.augment(tf.constant(batch), keys).numpy()
     order = np.random.default_rng(0).permutation(8)
-    for part in (order[:7], order[7:], order):
+    for part in (order[:4], order[4:], order):
         got = layer.augment(tf.constant(batch[part]), tf.gather(keys, part)).numpy()
         np.testing.assert_array_equal(got, whole[part])
 
 
 @pytest.mark.parametrize(("make", "channels"), [("imagenet*", 3), ("random 3", 1)])
 def test_in_tf_data_as_outside(make, channels, photo_crops):
-    batch, layer = photo_crops(32, 12)[..., :channels], LAYERS[make]()
+    batch, layer = photo_crops(32, 8)[..., :channels], LAYERS[make]()
     eager = layer(batch, seed=(7, 42)).numpy()
     spec = tf.TensorSpec((None, None, None, channels), tf.uint8)
     ds = tf.data.Dataset.from_generator(lambda: [batch, batch[:0]], output_signature=spec)
