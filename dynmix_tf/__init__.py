@@ -12,8 +12,8 @@ from typing import Any
 from dynmix_tf.version import __version__
 
 _MODULES = (
-    "benchmarks", "callbacks", "corruptions", "data", "layers", "losses", "metrics", "models",
-    "ops", "optimizers", "predictors", "reports",
+    "augment", "benchmarks", "callbacks", "corruptions", "data", "layers", "losses", "metrics",
+    "models", "ops", "optimizers", "predictors", "reports",
 )  # fmt: skip
 _NAMES = {
     "AdversarialModel": "adversarial",

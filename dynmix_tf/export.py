@@ -72,6 +72,12 @@ def load_model(path: str | Path) -> keras.Model:
     layers of Keras and of this package only, with files that lie in it. A layer may still ask for
     all the memory there is.
 
+    Args:
+        path: The file.
+
+    Returns:
+        The network, not compiled.
+
     Raises:
         InputError: There is no such file, it is no Keras model, or it needs code or files besides.
 

@@ -60,6 +60,11 @@ def cosine_schedule(
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """Cosine decay per step from `learning_rate` to `end` over `steps`.
 
+    Args:
+        learning_rate: At step 0, above 0.
+        steps: Of the whole training, 1 or more; it stays at `end` after them.
+        end: The last learning rate.
+
     Example:
         >>> [round(float(cosine_schedule(0.1, steps=100)(step)), 6) for step in (0, 50, 100)]
         [0.1, 0.05, 1e-06]
@@ -108,6 +113,10 @@ def step_schedule(
     learning_rate: float, steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """A tenth of the learning rate after every third of `steps`.
+
+    Args:
+        learning_rate: At step 0, above 0.
+        steps: Of the whole training, 3 or more.
 
     Example:
         >>> [round(float(step_schedule(0.1, steps=90)(step)), 4) for step in (29, 30, 60)]

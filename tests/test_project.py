@@ -5,11 +5,13 @@ from __future__ import annotations
 import doctest
 import functools
 import importlib
+import inspect
 import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -72,9 +74,30 @@ def test_examples_of_the_docstrings(name, names, birds, tmp_path, monkeypatch):
         assert not failed, "".join(text)
 
 
-def test_public_names_resolve_and_are_documented():
+def public():
+    """The classes and functions that `import dynmix_tf` leads to, by their places."""
     for name in dynmix_tf.__all__:
-        assert getattr(dynmix_tf, name) is not None
+        found = getattr(dynmix_tf, name)
+        places = {name: found}
+        if inspect.ismodule(found):
+            places = {
+                f"{name}.{part}": getattr(found, part) for part in getattr(found, "__all__", ())
+            }
+        for place, it in places.items():
+            if inspect.isclass(it) or inspect.isfunction(it):
+                yield place, it
+
+
+def test_public_names_resolve_and_are_documented():
+    for place, found in public():
+        text = inspect.getdoc(found) or ""
+        elsewhere = re.search(r"[Ss]ee `|as `", text)  # of a sibling
+        first, *_ = text.splitlines()
+        assert first.endswith((".", "level].", "level).")), place
+        protocol = inspect.isclass(found) and Protocol in found.__bases__
+        assert ">>>" in text or elsewhere or protocol, f"{place} has no example"
+        if inspect.isfunction(found) and "raise InputError" in inspect.getsource(found):
+            assert "Raises:" in text or elsewhere, f"{place} does not tell what it raises"
     with pytest.raises(AttributeError, match="no attribute 'Dynamix'"):
         dynmix_tf.Dynamix  # noqa: B018
     assert set(dynmix_tf.__all__) <= set(dir(dynmix_tf))

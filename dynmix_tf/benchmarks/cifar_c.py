@@ -148,8 +148,19 @@ def find_cifar_c(name: str, data_dir: str | os.PathLike[str]) -> Path:
 def verify_cifar_c(name: str, folder: Path, names: Sequence[str]) -> None:
     """Compares the files of some corruptions, and the labels, with the md5 of the released ones.
 
+    Args:
+        name: "cifar10_c" or "cifar100_c".
+        folder: Of the files.
+        names: The corruptions.
+
     Raises:
         InputError: One is missing or differs.
+
+    Example:
+        >>> verify_cifar_c("cifar10_c", Path("absent"), ["fog"])
+        Traceback (most recent call last):
+        ...
+        dynmix_tf.errors.InputError: absent lacks labels.npy; unpack the whole archive
     """
     for stem in tqdm(["labels", *names], desc=f"md5 of {name}", unit=" files"):
         path = folder / f"{stem}.npy"

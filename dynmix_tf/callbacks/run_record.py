@@ -36,6 +36,9 @@ class RunRecord(keras.callbacks.Callback):
 
     Raises:
         InputError: The training diverged; the checkpoint of the last good epoch stays.
+
+    Example:
+        >>> record = RunRecord(Path("runs/a"), steps=100, batch_size=128, label="train dynmix")
     """
 
     def __init__(

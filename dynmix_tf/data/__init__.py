@@ -40,7 +40,12 @@ _ALSO_OF_TFDS = ("cifar10", "cifar100", "imagenet2012")
 
 
 def names() -> tuple[str, ...]:
-    """The names that `load` knows, besides paths and those of TensorFlow Datasets."""
+    """The names that `load` knows, besides paths and those of TensorFlow Datasets.
+
+    Example:
+        >>> "photos" in names()
+        True
+    """
     return tuple(_LOADERS)
 
 

@@ -85,6 +85,11 @@ class AugmentationLayer(SeededLayer):
     Raises:
         InputError: An unusable argument, dtype, rank, number of channels or seed; labels beside
             the images; outside of a graph also NaN, and floats outside `value_range`.
+
+    Example:
+        >>> layer = dynmix_tf.layers.Rotate()  # one of its subclasses
+        >>> layer(images, seed=(7, 42)).dtype.name
+        'float32'
     """
 
     def __init__(self, *, jit_compile: bool = True, **kwargs: Any) -> None:

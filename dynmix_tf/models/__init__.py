@@ -30,12 +30,20 @@ _IMAGENET = ("resnet50", "alexnet")
 
 
 def names() -> tuple[str, ...]:
-    """The names that `build` knows, without further sizes such as `wrn_28_10`."""
+    """The names that `build` knows, without further sizes such as `wrn_28_10`.
+
+    Example:
+        >>> names()[:2]
+        ('small_cnn', 'allconvnet')
+    """
     return _NAMES
 
 
 def check_name(name: str) -> None:
     """Raises `InputError` unless `build` knows the name; Keras is not imported.
+
+    Raises:
+        InputError: An unknown name, or a size that the family does not have.
 
     Example:
         >>> check_name("wrn_28_10")

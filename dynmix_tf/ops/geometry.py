@@ -56,6 +56,10 @@ def flip_left_right(pixels: Tensor, level: Tensor, count: int) -> Tensor:
 def flip_up_down(pixels: Tensor, level: Tensor, count: int) -> Tensor:
     """Mirrors each image top to bottom; arguments and result as `flip_left_right`.
 
+    Example:
+        >>> flip_up_down(np.uint8([[[[1]], [[2]]]])).numpy().ravel()
+        array([2, 1], dtype=uint8)
+
     Reference: `PIL.ImageOps.flip`.
     """
     return tf.reverse(pixels, [0])

@@ -82,7 +82,21 @@ def load_predictor(
 
 
 def check_model(model: str | Path, weights: str | Path | None = None) -> None:
-    """Raises `InputError` unless these look like a model; TensorFlow is not imported."""
+    """Looks whether these can be a model, without importing TensorFlow.
+
+    Args:
+        model: As `load_predictor`.
+        weights: As `load_predictor`.
+
+    Raises:
+        InputError: There is nothing of that name, or weights are missing or have no use.
+
+    Example:
+        >>> check_model("absent.keras")
+        Traceback (most recent call last):
+        ...
+        dynmix_tf.errors.InputError: no model at absent.keras...
+    """
     if str(model).startswith(_APPLICATION):
         expected = "expected a file of weights, .h5 or .keras"
         if not weights:
