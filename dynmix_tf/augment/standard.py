@@ -12,7 +12,7 @@ import tensorflow as tf
 from dynmix_tf import randomness
 from dynmix_tf.errors import InputError, real_number, unknown_name, whole_number
 from dynmix_tf.layers.base import AugmentationLayer
-from dynmix_tf.ops.engine import run_kernels
+from dynmix_tf.ops.kernels import run_kernels
 from dynmix_tf.ops.pixels import unpack
 
 __all__ = ["StandardAugmentation"]

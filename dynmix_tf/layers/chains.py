@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dynmix_tf import randomness
 from dynmix_tf.layers.operations import OperationLayer, draw_strength
-from dynmix_tf.ops.engine import run_kernels
+from dynmix_tf.ops.kernels import run_kernels
 from dynmix_tf.ops.pixels import unpack
 
 __all__ = ["add_chains", "draw_chains", "run_chains"]

@@ -11,7 +11,7 @@ from dynmix_tf import ops, randomness
 from dynmix_tf.errors import real_number
 from dynmix_tf.layers.base import AugmentationLayer
 from dynmix_tf.layers.levels import LEVELS
-from dynmix_tf.ops.engine import Kernel, run_kernels
+from dynmix_tf.ops.kernels import Kernel, run_kernels
 from dynmix_tf.ops.pixels import unpack
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dynmix_tf.ops.engine import operation
+from dynmix_tf.ops.kernels import operation
 from dynmix_tf.ops.pixels import map_channels, merge
 
 __all__ = ["autocontrast", "equalize", "posterize", "solarize"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dynmix_tf.ops.engine import operation
+from dynmix_tf.ops.kernels import operation
 from dynmix_tf.ops.pixels import channels, merge
 from dynmix_tf.ops.sampling import between, centers, neighbors, take
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dynmix_tf.ops.engine import operation
+from dynmix_tf.ops.kernels import operation
 from dynmix_tf.ops.pixels import channels, merge, product
 
 __all__ = ["brightness", "color", "contrast", "invert", "sharpness"]
