@@ -166,9 +166,15 @@ def load_tensorflow(start: bool = True) -> None:
         start: Whether to look for devices too, which must wait where several workers join first.
             With KERAS_BACKEND=jax, TensorFlow leaves the accelerators to JAX.
 
+    Raises:
+        InputError: KERAS_BACKEND is another backend.
+
     No environment variable turns that off (tensorflow/tensorflow issue 100442), and a command's
     stderr is for its user.
     """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in ("tensorflow", "jax"):
+        raise InputError(f"KERAS_BACKEND must be tensorflow or jax. Received: {backend}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
@@ -177,7 +183,7 @@ def load_tensorflow(start: bool = True) -> None:
         try:
             import tensorflow as tf
 
-            if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+            if backend != "tensorflow":
                 tf.config.set_visible_devices([], "GPU")
             if start:
                 tf.config.list_logical_devices()  # looks for a GPU, says so where there is none

@@ -178,7 +178,9 @@ class TrainConfig:
     )
     attack_steps: int = _setting(10, "adversarial: steps of the attack; each costs a pass", low=0)
     sin_dir: str = _setting("", "sin: folder of Stylized-ImageNet, which it trains on as well")
-    epochs: int = _setting(100, "passes over the training images", low=1)
+    epochs: int = _setting(
+        100, "passes over the training images, each of images / batch_size steps, rounded up", low=1
+    )
     batch_size: int = _setting(128, "images in a step, over all devices", low=1)
     learning_rate: float = _setting(0.1, "highest learning rate, above 0", low=0)
     schedule: str = _setting(
@@ -249,9 +251,10 @@ class TrainConfig:
             _check(setting, getattr(self, setting.name))
         if not self.severity <= 10:
             raise InputError(f"--severity must be in [0, 10]. Received: {self.severity}")
-        for name in ("alpha", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"--{name} must be above 0. Received: {getattr(self, name)}")
+        if not 0.001 <= self.alpha <= 1000:  # what the draws of Beta can do
+            raise InputError(f"--alpha must be in [0.001, 1000]. Received: {self.alpha}")
+        if not self.learning_rate > 0:
+            raise InputError(f"--learning_rate must be above 0. Received: {self.learning_rate}")
         if not self.momentum <= 1:
             raise InputError(f"--momentum must be in [0, 1]. Received: {self.momentum}")
         for name in ("label_smoothing", "ema"):
@@ -313,12 +316,15 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
     def difference(self, other: dict[str, Any]) -> str:
-        """What differs from settings read from JSON, such as `epochs: 5 there, 10 here`."""
+        """What differs from settings read from JSON, such as `epochs: 5 there, 10 here`.
+
+        Not `skip_damaged`: what it changes are the images.
+        """
         mine = json.loads(json.dumps(self.to_json()))
         return ", ".join(
             f"{name}: {other.get(name)!r} there, {value!r} here"
             for name, value in mine.items()
-            if value != other.get(name)
+            if value != other.get(name) and name != "skip_damaged"
         )
 
 
@@ -328,5 +334,7 @@ def _check(setting: dataclasses.Field, value: Any) -> None:
         return
     if choices and value not in choices:
         raise unknown_name(f"--{setting.name}", str(value), choices)
+    if value != value:
+        raise InputError(f"--{setting.name} must be a number. Received: {value}")
     if low is not None and not low <= value <= LARGEST:
         raise InputError(f"--{setting.name} must be {low} or more, below 2**31. Received: {value}")

@@ -10,6 +10,7 @@ from keras import ops
 
 from dynmix_tf.errors import InputError, unknown_name
 from dynmix_tf.losses import JensenShannonConsistency
+from dynmix_tf.models.wrapping import refuse_softmax
 
 __all__ = ["NUM_VIEWS", "ConsistencyModel"]
 
@@ -76,6 +77,13 @@ class ConsistencyModel(keras.Model):
             raise InputError(
                 "`network` must be a built keras.Model from images to logits. "
                 f"Received: {network!r}"
+            )
+        refuse_softmax(network)
+        outputs = getattr(network, "output_shape", None)
+        if isinstance(outputs, tuple) and outputs[-1] is not None and outputs[-1] < 2:
+            raise InputError(
+                "`network` must return a logit for each class, two or more. Received: an output of "
+                f"shape {outputs}"
             )
         self.network = network
         self.consistency = consistency

@@ -86,34 +86,39 @@ def train(
         with clusters.losses_told(cluster):
             clusters.check_equal(strategy, cluster, {**config.to_json(), **versions, **seen})
             content = clusters.broadcast(strategy, cluster, content)
+    if content and is_chief:
+        runs.check_data(workdir, data)
     done = restore_checkpoint(checkpoint, model, content) if content else 0
     if done < config.epochs:
         waiting = WaitingTime()
         watching: list[keras.callbacks.Callback] = []
+        record = None
         if is_chief:
-            runs.record_start(config, workdir, done, environment, data.class_names)
+            first_views = training_dataset(config, data) if done == 0 else None
+            runs.record_start(config, workdir, done, environment, data)
             print(runs.first_line(config, environment, done), flush=True)
-            board = workdir / "tensorboard"
-            profiled = tuple(min(step, (config.epochs - done) * steps) for step in _PROFILED)
-            if done == 0:
-                _log_views(board / "views", training_dataset(config, data))
-            watching = [
-                *callbacks,
-                keras.callbacks.TensorBoard(
-                    board, write_graph=False, profile_batch=profiled if profile else 0
-                ),
-                record := RunRecord(
-                    workdir, steps, config.batch_size, f"train {config.method}", done
-                ),
-            ]
         try:
+            if is_chief:
+                board = workdir / "tensorboard"
+                profiled = tuple(min(step, (config.epochs - done) * steps) for step in _PROFILED)
+                if first_views:
+                    _log_views(board / "views", first_views)
+                watching = [
+                    *callbacks,
+                    keras.callbacks.TensorBoard(
+                        board, write_graph=False, profile_batch=profiled if profile else 0
+                    ),
+                    record := RunRecord(
+                        workdir, steps, config.batch_size, f"train {config.method}", done
+                    ),
+                ]
             with clusters.losses_told(cluster):
                 _fit(model, strategy, config, data, done, steps, waiting, watching)
         except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
             _refuse_damaged(data)
             raise
         finally:
-            if is_chief:
+            if record:
                 record.close()
         if is_chief:
             print(waiting.verdict())

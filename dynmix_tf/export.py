@@ -14,6 +14,7 @@ import tensorflow as tf
 from dynmix_tf.archives import check_sizes
 from dynmix_tf.consistency import ConsistencyModel
 from dynmix_tf.errors import InputError
+from dynmix_tf.models.wrapping import refuse_softmax
 
 __all__ = ["export_saved_model", "load_model"]
 
@@ -30,7 +31,8 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
         path: Folder; an existing SavedModel is replaced once the new one is complete.
 
     Raises:
-        InputError: The model does not take one batch of images, or `path` is something else.
+        InputError: The model does not take one batch of images or ends in a softmax, or `path` is
+            something else.
 
     Example:
         >>> export_saved_model(model, "export")
@@ -44,6 +46,7 @@ def export_saved_model(model: keras.Model, path: str | Path) -> None:
             "`model` must take one batch of images (B, H, W, C), as a functional or Sequential "
             f"keras.Model does. Received: {model!r}"
         )
+    refuse_softmax(network)  # `serve` puts one behind it
     path = Path(path)
     if path.exists() and not (path / "saved_model.pb").is_file():
         raise InputError(f"{path} exists and is no SavedModel; choose another folder")

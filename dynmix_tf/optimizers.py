@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from dynmix_tf.errors import InputError, unknown_name
+from dynmix_tf.errors import InputError, real_number, unknown_name, whole_number
 
 __all__ = ["CoupledSGD", "WarmUp", "cosine_schedule", "imagenet_schedule", "step_schedule"]
 
@@ -22,10 +22,13 @@ class CoupledSGD(keras.optimizers.SGD):
         learning_rate: Float or schedule.
         momentum: In [0, 1].
         nesterov: Whether the momentum looks ahead.
-        l2: Coefficient of the parameters in the gradient; 0 for none.
+        l2: Coefficient of the parameters in the gradient, 0 or more; 0 for none.
         **kwargs: As `keras.optimizers.SGD`. What clips (`global_clipnorm`, `clipnorm`,
             `clipvalue`) clips the gradient of the loss, before L2 is added; where gradients are
             accumulated, their mean.
+
+    Raises:
+        InputError: `l2` is no finite number of 0 or more.
 
     Example:
         >>> model.compile(CoupledSGD(0.1, l2=5e-4))
@@ -44,7 +47,7 @@ class CoupledSGD(keras.optimizers.SGD):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, name=name, **kwargs)
-        self.l2 = float(l2)
+        self.l2 = real_number("l2", l2, 0)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable, by the gradient of loss + l2/2 * |variable|^2."""
@@ -65,12 +68,18 @@ def cosine_schedule(
         steps: Of the whole training, 1 or more; it stays at `end` after them.
         end: The last learning rate.
 
+    Raises:
+        InputError: `learning_rate` is not above 0, or `steps` not a whole number of 1 or more.
+
     Example:
         >>> [round(float(cosine_schedule(0.1, steps=100)(step)), 6) for step in (0, 50, 100)]
         [0.1, 0.05, 1e-06]
 
     Reference: AugMix, `cifar.py`, `get_lr`.
     """
+    steps = whole_number("steps", steps, 1)
+    if not real_number("learning_rate", learning_rate, 0):
+        raise InputError("`learning_rate` must be above 0. Received: learning_rate=0")
     return keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=end / learning_rate)
 
 

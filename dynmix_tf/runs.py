@@ -8,10 +8,13 @@ import os
 import platform
 import shutil
 import subprocess
+import zlib
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dynmix_tf import data
 from dynmix_tf.config import TrainConfig
@@ -21,8 +24,8 @@ from dynmix_tf.files import write_atomic
 from dynmix_tf.version import __version__
 
 __all__ = [
-    "environment", "first_line", "identity", "load_data", "load_training_data", "open_run",
-    "record_start", "settings",
+    "check_data", "environment", "first_line", "identity", "load_data", "load_training_data",
+    "open_run", "record_start", "settings",
 ]  # fmt: skip
 
 
@@ -88,6 +91,35 @@ def open_run(config: TrainConfig, workdir: Path) -> None:
         raise InputError(f"{workdir} is not empty and holds no run; choose another --workdir")
 
 
+def check_data(workdir: Path, images: ImageData) -> None:
+    """Finds the images to be those that a run was begun with: their number, labels and classes.
+
+    Args:
+        workdir: Of a run with a checkpoint.
+        images: What it is to be continued with.
+
+    Raises:
+        InputError: They are others. Of two folders that differ in the pictures alone, nothing is
+            noticed.
+    """
+    path = workdir / "config.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    for name, value in _of_data(images).items():
+        if record.get(name, value) != value:  # what is older than the entry has none
+            raise InputError(
+                f"{workdir} was trained on other images ({name} differs from its config.json, "
+                f"{len(images.train_images)} images now); choose another --workdir"
+            )
+
+
+def _of_data(images: ImageData) -> dict[str, Any]:
+    labels = np.ascontiguousarray(images.train_labels)
+    return {
+        "class_names": list(images.class_names),
+        "train_labels_crc32": f"{zlib.crc32(labels.tobytes()):08x}",
+    }
+
+
 def environment(backend: str, devices: Sequence[str], xla: bool) -> dict[str, Any]:
     """What besides the settings decides a run's numbers.
 
@@ -96,16 +128,10 @@ def environment(backend: str, devices: Sequence[str], xla: bool) -> dict[str, An
         devices: What the run computes on.
         xla: Whether XLA compiles the training step.
     """
-    commit = (
-        subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout.strip()
-        if shutil.which("git")
-        else ""
+    # installed, it may lie inside the repository of somebody's own project
+    ours = shutil.which("git") and not _git("ls-files", "--error-unmatch", "version.py").returncode
+    described = (
+        _git("describe", "--always", "--dirty", "--abbrev=12").stdout.strip() if ours else ""
     )
     return {
         "versions": {
@@ -113,12 +139,18 @@ def environment(backend: str, devices: Sequence[str], xla: bool) -> dict[str, An
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in (backend, "keras", "numpy")},
         },
-        "commit": commit or "unknown",
+        "commit": described or "unknown",
         "devices": list(devices),
         "cpu_cores": os.cpu_count(),
         "backend": backend,
         "xla": xla,
     }
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
 
 
 def first_line(config: TrainConfig, environment: dict[str, Any], done: int) -> str:
@@ -141,11 +173,11 @@ def record_start(
     workdir: Path,
     epochs_done: int,
     environment: dict[str, Any],
-    class_names: Sequence[str],
+    images: ImageData,
 ) -> None:
     """Keeps with what a training starts, or with what else it is continued.
 
-    `config.json` holds the settings, the environment of the start and the names of the classes; a
+    `config.json` holds the settings, the environment of the start and what the data are; a
     later start in another environment (versions, commit, devices) is added under `continued`. A
     training that begins anew in a folder of results, as its checkpoint was deleted, moves the old
     results aside.
@@ -154,8 +186,10 @@ def record_start(
     record = json.loads(path.read_text()) if path.exists() else {}
     last = (record.get("continued") or [record])[-1]
     if epochs_done == 0:
-        record = {**config.to_json(), **environment, "class_names": list(class_names)}
-        results = ("robustness.csv", "robustness_raw.csv", "metrics.jsonl")
+        record = {**config.to_json(), **environment, **_of_data(images)}
+        results = (
+            "robustness.csv", "robustness_raw.csv", "robustness_by_epoch.csv", "metrics.jsonl",
+        )  # fmt: skip
         for name in ("final.keras", "final_raw.keras", "export", *results):
             if (workdir / name).exists():
                 (workdir / name).rename(_unused(workdir / f"old.{name}"))

@@ -36,9 +36,11 @@ def score(
     """Measures every condition of a benchmark and appends a row for each as it is measured.
 
     What `csv_path` holds already of this model is not measured again, so an interrupted call
-    continues. The first 1,000 images are always looked at: what the model makes of them, with the
-    identity and the benchmark, is the rows' `measurement`, so that rows of another model of the
-    same name are never taken for this one's.
+    continues. The first 1,000 images are always looked at: which of them the model classifies
+    right, its mean confidence to three digits, the identity and the benchmark are the rows'
+    `measurement`, so that rows of another model of the same name are not taken for this one's.
+    Models that agree in all of that share rows, and corrupted files that were made anew, with
+    other settings, are not noticed: score those into another folder.
 
     Args:
         predict: uint8 `(N, H, W, C)` to probabilities `(N, classes)`.

@@ -70,6 +70,7 @@ def test_a_reader_that_goes_away_is_no_error():
         ("train", ["--workdir=w", "--seed=3000000000"], "--seed must be 0 or more, below 2**31"),
         ("train", ["--workdir=w", "--method=standard", "--mixing=linear"], "would do nothing"),
         ("train", ["--workdir=m.keras/w", "--dataset=photos"], "m.keras"),
+        ("train", ["--workdir=w", "--alpha=1e-9"], "--alpha must be in [0.001, 1000]"),
         ("evaluate", [], "--model is missing"),
         ("evaluate", ["--model=absent", "--output_dir=o"], "no model at absent"),
         ("evaluate", ["--model=.", "--output_dir=o"], ". is no model"),
@@ -89,6 +90,14 @@ def test_a_mistake_is_one_line_and_status_2(name, words, message, tmp_path):
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1 and not done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
+
+
+def test_a_backend_that_nothing_here_runs_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    done = command("train", "--workdir=w", "--dataset=photos", folder=tmp_path)
+    assert done.returncode == 2 and not list(tmp_path.iterdir())
+    assert "KERAS_BACKEND must be tensorflow or jax. Received: torch" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.fixture(scope="module")

@@ -189,6 +189,13 @@ def test_bad_arguments_are_named(views_and_labels):
         ConsistencyModel(network(), consistency_weight=-1)
     with pytest.raises(InputError, match="built keras.Model"):
         ConsistencyModel(keras.Sequential([keras.layers.Dense(3)]))
+    for last, told in (
+        (keras.layers.Softmax(), "ends in a softmax"),
+        (keras.layers.Dense(3, activation="softmax"), "ends in a softmax"),
+        (keras.layers.Dense(1), r"two or more. Received: an output of shape \(None, 1\)"),
+    ):
+        with pytest.raises(InputError, match=told):
+            ConsistencyModel(keras.Sequential([network(), last]))
     model = ConsistencyModel(network())
     with pytest.raises(InputError, match="own loss and metrics"):
         model.compile("sgd", loss="mse")

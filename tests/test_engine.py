@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -268,6 +269,8 @@ def test_a_deleted_checkpoint_starts_anew_and_keeps_the_old_results(photos, tmp_
         ({"warmup_epochs": 3}, "--warmup_epochs must be below --epochs=3. Received: 3"),
         ({"ema": 1.0}, "--ema must be in .0, 1.. Received: 1.0"),
         ({"label_smoothing": 1.5}, "--label_smoothing must be in"),
+        ({"alpha": 0.0001}, "--alpha must be in .0.001, 1000.. Received: 0.0001"),
+        ({"consistency_weight": float("nan")}, "--consistency_weight must be a number"),
         ({"accumulation_steps": 0}, "--accumulation_steps must be 1 or more"),
         ({"schedule": "steps"}, "unknown --schedule 'steps'; did you mean 'step'"),
     ],
@@ -295,6 +298,25 @@ def test_damaged_and_foreign_checkpoints_are_named(unbroken, photos, tmp_path):
     np.savez(path, **arrays)
     with pytest.raises(InputError, match="is of another model"):
         run(photos, tmp_path / "run", epochs=1)
+
+
+def test_other_images_and_damaged_records_are_named(photos, tmp_path):
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunRecord, "on_epoch_begin", stop_after(RunRecord.on_epoch_begin, 2))
+        run(photos, tmp_path / "run", epochs=2)
+    renamed = dataclasses.replace(photos, class_names=photos.class_names[::-1])
+    for others in (renamed, photos.limited(num_train=99)):
+        with pytest.raises(InputError, match="was trained on other images .*choose another"):
+            run(others, tmp_path / "run", epochs=2)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    whole = metrics.read_text()
+    for line in ("{}", "[1]", "half a li"):
+        metrics.write_text(f"{whole}{line}\n")
+        with pytest.raises(InputError, match="metrics.jsonl has a line that is no epoch's"):
+            run(photos, tmp_path / "run", epochs=2)
+    metrics.write_text(whole)
+    run(photos, tmp_path / "run", epochs=2, skip_damaged=True)  # of which there are none
+    assert [line["epoch"] for line in lines(tmp_path / "run")] == [1, 2]
 
 
 def test_a_folder_of_another_run_is_refused(unbroken, tmp_path):

@@ -82,6 +82,12 @@ def test_warm_up_comes_back_from_its_config():
 def test_schedules_that_make_no_sense():
     with pytest.raises(InputError, match="unknown `decay` 'cosin'; did you mean 'cosine'"):
         imagenet_schedule(64, 7, decay="cosin")
+    with pytest.raises(InputError, match="`steps` must be a whole number, at least 1"):
+        cosine_schedule(0.1, 0)
+    with pytest.raises(InputError, match="`learning_rate` must be above 0"):
+        cosine_schedule(0.0, 10)
+    with pytest.raises(InputError, match="`l2` must be a number, 0 or more. Received: l2=-1"):
+        CoupledSGD(l2=-1)
     with pytest.raises(InputError, match="Received: 5 of 5"):
         imagenet_schedule(64, 7, epochs=5)
 

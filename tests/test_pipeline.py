@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -83,16 +85,27 @@ def test_resized_crops_of_images_in_memory(folder):
     assert (padded == 0).all(-1).any() and not np.array_equal(cut, padded)
 
 
-def test_a_file_found_damaged_in_training_is_named(folder, tmp_path):
+@pytest.mark.parametrize("count", [1, 20])  # all: the very first batch fails, too
+def test_files_found_damaged_in_training_are_named(folder, tmp_path, count):
     path = next((folder / "train/wren").iterdir())
-    content = bytearray(path.read_bytes())
-    content[4:300] = bytes(296)
-    path.write_bytes(content)
+    loaded = data.load("folder", data_dir=folder, image_size=72)
+    for each in [path] if count == 1 else loaded.train_images.paths:
+        content = bytearray(Path(each).read_bytes())
+        content[4:300] = bytes(296)
+        Path(each).write_bytes(content)
     config = TrainConfig(**SETTINGS, data_dir=str(folder), epochs=1, deterministic=False)
     runs.open_run(config, tmp_path / "run")
-    loaded = data.load("folder", data_dir=folder, image_size=72)
-    with pytest.raises(InputError, match=rf"1 of 20 files .*wren/{path.name}; repair them"):
+    with pytest.raises(InputError, match=rf"{count} of 20 files .*repair them") as error:
         engine.train(config, loaded, tmp_path / "run")
+    assert count > 1 or f"wren/{path.name}" in str(error.value)
+
+
+def test_padded_crops_of_files_are_refused_before_anything_is_written(folder, tmp_path):
+    config = TrainConfig(**SETTINGS, data_dir=str(folder), epochs=1, crop="pad")
+    loaded = data.load("folder", data_dir=folder, image_size=72)
+    with pytest.raises(InputError, match="--crop=pad is for images in memory"):
+        engine.train(config, loaded, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("method", ["dynmix", "cutmix", "standard"])

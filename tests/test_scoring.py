@@ -126,6 +126,13 @@ def test_export_has_both_endpoints_and_is_replaced_whole(network, tmp_path, phot
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
+def test_probabilities_are_not_exported_for_logits(network, tmp_path):
+    probabilities = keras.Sequential([network, keras.layers.Softmax()])
+    with pytest.raises(InputError, match="must return logits, but its layer 'softmax.*' ends in"):
+        export.export_saved_model(probabilities, tmp_path / "export")
+    assert not list(tmp_path.iterdir())
+
+
 def test_export_replaces_nothing_but_a_saved_model(network, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
@@ -183,6 +190,14 @@ def test_benchmark_arguments_are_checked(photo_crops):
         GeneratedBenchmark(images, [0, 1], severities=(0, 1))
     with pytest.raises(InputError, match="uint8 images .* float32"):
         GeneratedBenchmark(images.astype("float32"), [0, 1])
+    for labels, told in (
+        ([-1, 0], "int64 from -1 to 0"),
+        ([0.0, 1.0], "float64"),
+        ([0, 3], "3 cl"),
+    ):
+        with pytest.raises(InputError, match=rf"labels must be whole numbers.*{told}"):
+            GeneratedBenchmark(images, labels, num_classes=3)
+    assert GeneratedBenchmark(images, [0, 0], names="fog", num_classes=1).num_classes == 1
     twice = GeneratedBenchmark(images, [[0], [1]], names=["fog", "fog"], severities=(1,))
     assert twice.conditions == [("clean", 0), ("fog", 1)] and twice.labels.shape == (2,)
     assert twice.strengths == "cifar" and twice.num_classes == 2

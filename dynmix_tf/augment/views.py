@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import tensorflow as tf
@@ -175,7 +176,9 @@ class Views:
         with any number of parallel calls. A data set that ends draws anew each time it is gone
         through, by tags that `tf.data` makes from `seed` and the seed of `tf.random.set_seed`;
         one that repeats for ever just counts on. `MixUp` and `CutMix` find their partners within
-        a batch: with them the batches have to be the same, too.
+        a batch: with them the batches have to be the same, too. The layers' own seeds do not
+        count. Float images are looked at as
+        they pass: what is not finite or out of `value_range` ends the iteration.
 
         Args:
             ds: Elements `images` or `(images, labels, ...)`.
@@ -186,9 +189,15 @@ class Views:
             A `tf.data.Dataset` of what calling the views gives.
 
         Raises:
-            InputError: The elements are dictionaries, images of unknown rank, or what the
-                layers refuse.
+            InputError: `ds` is no `tf.data.Dataset`, its elements are dictionaries, images of
+                unknown rank, or what the layers refuse.
+            tf.errors.InvalidArgumentError: While it is iterated: float images out of range.
         """
+        if not isinstance(ds, tf.data.Dataset):
+            raise InputError(
+                "`ds` must be a tf.data.Dataset; of arrays, Dataset.from_tensor_slices((images, "
+                f"labels)).batch(n) makes one. Received: {type(ds).__name__}"
+            )
         specs = ds.element_spec if isinstance(ds.element_spec, tuple) else (ds.element_spec,)
         spec = specs[0]
         if not isinstance(spec, tf.TensorSpec) or spec.shape.rank not in (3, 4):
@@ -200,6 +209,8 @@ class Views:
         check_images(spec)
         if isinstance(self.layer, LabelMixing):
             self.layer.check_labels(*specs)
+        ranged = self.layer or self.before
+        value_range = ranged.value_range if ranged else None
         numbered = ds.scan(tf.constant(start, tf.int64), _count)
         if ds.cardinality() == tf.data.INFINITE_CARDINALITY:
             tagged = numbered.map(lambda first, element: (tf.constant(0, tf.int64), first, element))
@@ -214,6 +225,8 @@ class Views:
 
         def apply(tag, first, element):
             images, *rest = element if isinstance(element, tuple) else (element,)
+            if value_range and images.dtype.is_floating:
+                _check_values(images, *value_range, first == start)
             word = tf.stack([tf.constant(seed, tf.int64), tag])
             count = tf.shape(images)[0] if images.shape.rank == 4 else 1
             indices = first + tf.range(tf.cast(count, tf.int64))
@@ -226,3 +239,18 @@ def _count(first: Tensor, element: Any) -> tuple[Tensor, Any]:
     images = element[0] if isinstance(element, tuple) else element
     size = tf.shape(images)[0] if images.shape.rank == 4 else 1
     return first + tf.cast(size, tf.int64), (first, element)
+
+
+def _check_values(images: Tensor, low: float, high: float, is_first: Tensor) -> None:
+    """What `check_images` asks of values, inside a graph."""
+    least, most = tf.reduce_min(images), tf.reduce_max(images)  # NaN, if there is one
+    slack = (high - low) / 1000
+    tf.debugging.Assert(
+        (least >= low - slack) & (most <= high + slack),
+        [f"images must be finite and in {low:g}..{high:g} (value_range). Received:", least, most],
+    )
+    if high > 2 and is_first & (least >= 0) & (most <= 1) & tf.reduce_any(images % 1 != 0):
+        tf.print(
+            "float images in 0..1 are almost black in value_range=(", low, ", ", high,
+            "); for images in 0..1 give value_range=(0, 1)", sep="", output_stream=sys.stderr,
+        )  # fmt: skip

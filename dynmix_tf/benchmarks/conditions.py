@@ -77,6 +77,8 @@ def checked_conditions(
         >>> checked_conditions(["fog", "fog"], (1, 5))
         (('fog',), [('clean', 0), ('fog', 1), ('fog', 5)])
     """
+    if isinstance(names, str):
+        names = [names]
     known = corruptions.names(extra=True) if benchmark is None else tuple(benchmark)
     if names is None:
         chosen = corruptions.names() if benchmark is None else known

@@ -70,6 +70,12 @@ class GeneratedBenchmark(Benchmark):
                 f"a benchmark needs one label for each image. Received: {len(images)} images, "
                 f"{len(labels)} labels"
             )
+        highest = np.inf if num_classes is None else num_classes - 1
+        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > highest:
+            raise InputError(
+                f"labels must be whole numbers from 0 on, below the {num_classes or 'number of'} "
+                f"classes. Received: {labels.dtype} from {labels.min()} to {labels.max()}"
+            )
         _, self.conditions = checked_conditions(names, severities)
         self.images = images
         self.labels = labels

@@ -13,6 +13,7 @@ from PIL import Image
 from dynmix_tf import results
 from dynmix_tf.benchmarks.conditions import evenly_spread
 from dynmix_tf.errors import InputError
+from dynmix_tf.models.wrapping import refuse_softmax
 from dynmix_tf.predictors import network_predictor
 from dynmix_tf.scoring import score
 
@@ -81,13 +82,21 @@ class RobustnessEvaluation(keras.callbacks.Callback):
         self.batch_size = batch_size
         self.log_dir = log_dir
         self._predict: Any = None
+        self._predicts_for: Any = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Finds the model to return logits, if they are expected."""
+        if self.logits:
+            network = getattr(self.model, "network", self.model)
+            refuse_softmax(network, ", or tell the callback logits=False")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluates after every `every` epochs and after the last."""
         done = epoch + 1
         if done % self.every and done != self.params.get("epochs"):
             return
-        if self._predict is None:  # once: it compiles
+        if self._predicts_for is not self.model:  # once for a model: it compiles
+            self._predicts_for = self.model
             output = "logits" if self.logits else "probabilities"
             self._predict = network_predictor(self.model, output=output)
         folder = self.csv_path.with_suffix("") / f"epoch_{done}"

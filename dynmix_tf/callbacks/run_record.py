@@ -59,7 +59,13 @@ class RunRecord(keras.callbacks.Callback):
         """Drops the lines of epochs that the checkpoint does not hold, and opens the bar."""
         if self.metrics_path.exists():
             lines = complete_lines(self.metrics_path)
-            kept = [line for line in lines if json.loads(line)["epoch"] <= self.initial_epoch]
+            try:
+                kept = [line for line in lines if json.loads(line)["epoch"] <= self.initial_epoch]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{self.metrics_path} has a line that is no epoch's ({error}); mend or delete "
+                    "the line"
+                ) from None
             if len(kept) < len(lines):
                 write_atomic(self.metrics_path, "".join(f"{line}\n" for line in kept))
         images = self.steps * self.batch_size

@@ -50,7 +50,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(
-    name: str,
+    name: str | os.PathLike[str],
     data_dir: str | os.PathLike[str] | None = None,
     *,
     num_train: int | None = None,
@@ -82,6 +82,9 @@ def load(
         'astronaut'
     """
     loader: Callable[..., ImageData]
+    if not isinstance(name, (str, os.PathLike)):
+        raise InputError(f"`name` must be a data set's name or a path. Received: {name!r}")
+    name = os.fspath(name)
     if name.endswith(".npz"):
         loader, arguments = load_npz, {"path": name, **options}
     elif name.startswith("tfds:"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from dynmix_tf.errors import InputError
 
-__all__ = ["wrap"]
+__all__ = ["refuse_softmax", "wrap"]
 
 
 def wrap(
@@ -69,12 +69,7 @@ def wrap(
             f"Received: {x!r}"
         )
     if num_classes is None:
-        last = network.layers[-1]
-        if getattr(last, "activation", None) is keras.activations.softmax:
-            raise InputError(
-                f"`network` must return logits, but its layer '{last.name}' ends in a softmax; "
-                "build it with activation=None (classifier_activation=None)"
-            )
+        refuse_softmax(network)
         if len(x.shape) != 2:
             raise InputError(
                 f"`network` returns a feature map {x.shape}; say how many classes: `num_classes`"
@@ -87,3 +82,26 @@ def wrap(
             x = keras.layers.GlobalAveragePooling2D(name="global_pool")(x)
         logits = LayerFactory(seed).logits(num_classes)(x)
     return keras.Model(images, logits, name=f"{network.name}_classifier")
+
+
+def refuse_softmax(network: Any, instead: str = "") -> None:
+    """Finds a network to end in no softmax, whose probabilities would pass for logits unnoticed.
+
+    Args:
+        network: A `keras.Model`.
+        instead: What else the user can do, for the message.
+
+    Raises:
+        InputError: Its last layer is a softmax, or has one for its activation.
+    """
+    import keras
+
+    last = network
+    while getattr(last, "layers", None):
+        last = last.layers[-1]
+    softmax = getattr(last, "activation", None) is keras.activations.softmax
+    if softmax or isinstance(last, keras.layers.Softmax):
+        raise InputError(
+            f"`network` must return logits, but its layer '{last.name}' ends in a softmax; "
+            f"build it with activation=None (classifier_activation=None){instead}"
+        )

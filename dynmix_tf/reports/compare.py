@@ -166,8 +166,12 @@ def _difference(
 ) -> Score | None:
     """The headline figure of the other less that of the first, images drawn for both at once."""
     kept = [read_predictions(each.rows, each.images_folder) for each in (first, other)]
-    if not all(kept) or not _same_images(*kept):
+    if not all(kept):
         return None
+    if not _same_images(*kept):
+        raise InputError(
+            f"{first.path} and {other.path} were not measured alike: the images have other labels"
+        )
     values = {
         (side, corruption, level): each["flips"] if "flips" in each else ~each["correct"]
         for side, predictions in enumerate(kept)

@@ -107,7 +107,7 @@ def score_text(label: str, found: Mapping[str, Score]) -> str:
             )  # fmt: skip
     known = [field for field in _BY_SEVERITY if f"{field}/severity_1" in found]
     if known:
-        heads = "".join(f"{text:>7}" for text in ("clean", 1, 2, 3, 4, 5, "all"))
+        heads = "".join(f"{text:>7}" for text in ("clean", 1, 2, 3, 4, 5, "pooled"))
         lines.append(f"  {'by severity':20}{heads}")
     for field in known:
         title, scale = _BY_SEVERITY[field]

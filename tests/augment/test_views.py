@@ -203,9 +203,28 @@ def test_data_of_unknown_length(data):
     np.testing.assert_array_equal(collect(VIEWS.over(ds, seed=5))[0], known)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -2.0, 300.0])
+def test_float_images_out_of_range_end_the_iteration(data, value):
+    images, labels = data[0].astype("float32"), data[1]
+    fine = [part.numpy() for part in next(iter(VIEWS.over(batches((images, labels), 4))))[0]]
+    np.testing.assert_array_equal(fine, next(iter(VIEWS.over(batches(data, 4))))[0])
+    images[5, 3, 3, 0] = value
+    iterator = iter(VIEWS.over(batches((images, labels), 4)))
+    next(iterator)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"finite and in 0..255 .value_range"):
+        next(iterator)
+
+
+def test_float_images_in_another_range_are_told_once(data, capfd):
+    list(VIEWS.over(batches((data[0].astype("float32") / 255, data[1]), 4)))
+    assert capfd.readouterr().err.count("are almost black in value_range=(0, 255)") == 1
+
+
 def test_bad_arguments_are_named(data):
     with pytest.raises(InputError, match="as_supervised=True"):
         VIEWS.over(tf.data.Dataset.from_tensor_slices({"image": data[0]}).batch(4))
+    with pytest.raises(InputError, match="must be a tf.data.Dataset; of arrays, .*Received: tuple"):
+        VIEWS.over(data)
     with pytest.raises(InputError, match=r"value_range=\(0, 1\), `before` \(0, 255\)"):
         Views(DynamicMixup(value_range=(0, 1)), before=StandardAugmentation())
     with pytest.raises(InputError, match="`layer` must be an augmentation layer"):

@@ -36,6 +36,33 @@ def test_callback_during_fit(network, benchmark, photo_crops, tmp_path):
         RobustnessEvaluation(benchmark, csv_path=tmp_path / "by_epoch")
 
 
+def compiled(network, *more):
+    model = keras.Sequential([keras.models.clone_model(network), *more])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_one_callback_watches_one_model_after_another(network, benchmark, photo_crops, tmp_path):
+    images, labels = photo_crops(32, 8).astype("float32"), np.arange(8) % 3
+    watch = RobustnessEvaluation(benchmark, csv_path=tmp_path / "both.csv")
+    alone = RobustnessEvaluation(benchmark, csv_path=tmp_path / "alone.csv")
+    first, second = compiled(network), compiled(network, keras.layers.Rescaling(-1.0))
+    for model, callbacks in ((first, [watch]), (second, [watch, alone])):
+        model.fit(images, labels, epochs=1, verbose=0, callbacks=callbacks)
+    assert results.read(tmp_path / "both.csv")[5:] == results.read(tmp_path / "alone.csv")
+
+
+def test_probabilities_are_not_taken_for_logits(network, benchmark, photo_crops, tmp_path):
+    images, labels = photo_crops(32, 8).astype("float32"), np.arange(8) % 3
+    model = compiled(network, keras.layers.Activation("softmax"))
+    watch = RobustnessEvaluation(benchmark, csv_path=tmp_path / "a.csv")
+    with pytest.raises(InputError, match="ends in a softmax; .* tell the callback logits=False"):
+        model.fit(images, labels, epochs=1, verbose=0, callbacks=[watch])
+    watch = RobustnessEvaluation(benchmark, csv_path=tmp_path / "a.csv", logits=False)
+    model.fit(images, labels, epochs=1, verbose=0, callbacks=[watch])
+    assert len(results.read(tmp_path / "a.csv")) == 5
+
+
 class Counting(GeneratedBenchmark):
     """Counts the images that are made."""
 

@@ -43,6 +43,7 @@ def test_npz_by_its_path(photo_crops, tmp_path):
             r"did you mean 'imagenet2012'.*cifar100, .*, FILE\.npz, FOLDER, tfds:NAME",
         ),
         ("absent.npz", "no such file"),
+        (None, "must be a data set's name or a path. Received: None"),
     ],
 )
 def test_unknown_names(name, message):

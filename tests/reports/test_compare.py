@@ -20,7 +20,9 @@ COMMON = {
 }  # fmt: skip
 
 
-def evaluated(folder, method="standard", harder=0.0, images=True, names=("fog", "snow"), **changes):
+def evaluated(
+    folder, method="standard", harder=0.0, images=True, names=("fog", "snow"), classes=10, **changes
+):
     """An output folder of `evaluate`; what is hard to classify is hard for every method."""
     hardness = np.random.default_rng(0).uniform(size=N)
     for name in ("clean", *names):
@@ -30,7 +32,7 @@ def evaluated(folder, method="standard", harder=0.0, images=True, names=("fog", 
                 "correct": hardness > 0.1 + 0.1 * severity + harder,
                 "negative_log_likelihood": np.ones(N, np.float32),
                 "brier_score": np.ones(N, np.float32),
-                "label": np.arange(N) % 10,
+                "label": np.arange(N) % classes,
             }
             row = {**COMMON, "method": method, "measurement": f"m_{method}", **changes}
             row |= {"corruption": name, "severity": severity, **per_image.image_means(values)}
@@ -99,6 +101,7 @@ def test_baseline_makes_corruption_errors(tmp_path):
         ({"dataset": "cifar100"}, "were not measured alike, dataset: 'cifar10' against 'cifar100'"),
         ({"num_images": 100}, "num_images: 300 against 100"),
         ({"benchmark_seed": 3}, "benchmark_seed: 0 against 3"),
+        ({"classes": 9}, "the images have other labels"),
         ({"names": ("fog",)}, r"b.robustness.csv lacks 5 conditions, such as snow 1"),
     ],
 )
