@@ -52,12 +52,15 @@ def train(
     steps = -(-len(data.train_images) // config.batch_size)
     model = model_from_config(config, data.image_shape, data.num_classes, steps)
     checkpoint = workdir / "checkpoints" / "last.npz"
-    done = restore_checkpoint(checkpoint, model) if checkpoint.exists() else 0
+    done = 0
+    if checkpoint.exists():
+        runs.check_data(workdir, data)
+        done = restore_checkpoint(checkpoint, model)
     if done < config.epochs:
         devices = [f"{device.device_kind} device:{device.platform}" for device in jax.devices()]
         environment = runs.environment("jax", devices[:1], xla=True)
         environment["dtype_policy"] = keras.config.dtype_policy().name
-        runs.record_start(config, workdir, done, environment, data.class_names)
+        runs.record_start(config, workdir, done, environment, data)
         print(runs.first_line(config, environment, done), flush=True)
         if not _fit(model, config, data, workdir, steps, done, deadline):
             return None
