@@ -15,7 +15,8 @@ robustness.csv they are between 0 and 1.
 For a model inside a run's folder the data set's flags are those of the run. The benchmarks, and
 where --data_dir finds them:
   generated               the test images of --dataset, corrupted on the fly
-  cifar10_c, cifar100_c   <corruption>.npy and labels.npy, beside the clean CIFAR
+  cifar10_c, cifar100_c   <corruption>.npy and labels.npy, beside the clean images: of CIFAR, or of
+                          any --dataset in memory, as dynmix_tf.corrupt writes them
   imagenet_c, imagenet_3dcc, imagenet_c_bar     <corruption>/<severity>/<synset>/*.JPEG
   folder_c                the same of the classes of --dataset, a folder of class folders
   imagenet_p, cifar10_p   <perturbation>/<synset>/*.mp4, <perturbation>.npy

@@ -114,7 +114,8 @@ def open_benchmark(
     if name == "folder_c":
         if not isinstance(images.test_images, ImageFiles):
             raise InputError(
-                f"folder_c is read beside a data set of image files; {images.name} is in memory"
+                f"folder_c is for images in files, those of {images.name} are in memory (up to 64 "
+                "px they always are); `corrupt` writes such as arrays: read them as cifar10_c"
             )
         return ImageFolderBenchmark(
             data_dir, name, images.name, names, classes=images.class_names,

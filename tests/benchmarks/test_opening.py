@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dynmix_tf import corruptions, models, results
+from dynmix_tf import corruptions, data, models, results
 from dynmix_tf.benchmarks import opening
 from dynmix_tf.errors import InputError
 
@@ -133,3 +133,9 @@ def test_mistakes_are_told_in_one_line_before_anything_is_loaded(tmp_path, words
     assert done.returncode == 2 and not done.stdout
     assert len(done.stderr.splitlines()) == 1 and message in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_small_images_of_a_folder_are_read_as_arrays(tmp_path):
+    photos = data.load("photos", num_train=9, num_test=9)
+    with pytest.raises(InputError, match="of photos are in memory .* read them as cifar10_c"):
+        opening.open_benchmark("folder_c", tmp_path, photos)
