@@ -1,11 +1,11 @@
-"""The views of Dynamic Mixup in JAX: made on the accelerator, inside the training step.
+"""The views of Dynamic Mixup and AugMix in JAX: made on the accelerator, inside the training step.
 
 For machines without TensorFlow, or whose processor cannot feed their accelerator. The draws are
-those of `dynmix_tf.Views` with `DynamicMixup`, bit for bit, so equal keys give equal views, but
-for what float32 and a compiler round otherwise: four values in ten thousand, by one grey level, or
-more where a later operation enlarges it (a few in a million). Where the layers compute only the
-operation that an image drew, all images go through one warp and one table here, which is what an
-accelerator is good at.
+those of `dynmix_tf.Views` with `DynamicMixup` or `AugMix`, bit for bit, so equal keys give equal
+views, but for what float32 and a compiler round otherwise: four values in ten thousand, by one
+grey level, or more where a later operation enlarges it (a few in a million). Where the layers
+compute only the operation that an image drew, all images go through one warp and one table here,
+which is what an accelerator is good at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from dynmix_tf.errors import InputError, unknown_name
-from dynmix_tf.quantiles import NODES, beta_quantiles
+from dynmix_tf.quantiles import NODES, beta_quantiles, log_gamma_quantiles
 
 __all__ = ["OPERATIONS", "JaxViews", "example_keys"]
 
@@ -38,7 +38,9 @@ class JaxViews:
         num_views: Mixed views; 0 is the crop and flip alone.
         original: Whether the original comes first.
         operations: "standard" or "augmix".
-        severity, alpha, max_depth, mixing, weights: As `dynmix_tf.DynamicMixup`, of two chains.
+        severity, alpha, num_chains, max_depth, weights: As `dynmix_tf.DynamicMixup`.
+        mixing: "dynamic" or "linear", as `dynmix_tf.DynamicMixup`; or "augmix", what
+            `dynmix_tf.AugMix` does, whose chains are three, of depth three.
         padding: Zeros on each side before the crop, pixels.
 
     Call arguments:
@@ -57,7 +59,7 @@ class JaxViews:
         >>> len(made), made[0].dtype.name
         (3, 'float32')
 
-    Reference: Dynamic Mixup, section 3 and Appendix B; levels as in AugMix.
+    Reference: Dynamic Mixup, section 3 and Appendix B; AugMix, `augment_and_mix.py`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class JaxViews:
         operations: str = "standard",
         severity: float = 3.0,
         alpha: float = 1.0,
+        num_chains: int = 2,
         max_depth: int = 2,
         mixing: str = "dynamic",
         weights: str = "complementary",
@@ -74,7 +77,7 @@ class JaxViews:
     ) -> None:
         for name, value, known in (
             ("set of operations in JAX", operations, OPERATIONS),
-            ("`mixing`", mixing, ("dynamic", "linear")),
+            ("`mixing`", mixing, ("dynamic", "linear", "augmix")),
             ("`weights`", weights, ("complementary", "independent")),
         ):
             if value not in known:
@@ -86,6 +89,7 @@ class JaxViews:
         self.operations = OPERATIONS[operations]
         self.severity = severity
         self.alpha = alpha
+        self.num_chains = num_chains
         self.max_depth = max_depth
         self.mixing = mixing
         self.weights = weights
@@ -112,7 +116,7 @@ class JaxViews:
 
     def mix(self, images: Array, keys: Array) -> Array:
         """One mixed view of each image: uint8 in, float32 out."""
-        chains = fold(keys[:, None], 1 + jnp.arange(2))
+        chains = fold(keys[:, None], 1 + jnp.arange(self.num_chains))
         steps = fold(chains[..., None], 1 + jnp.arange(self.max_depth))
         depth = 1 + integers(fold(chains, "depth"), self.max_depth)
         chosen = integers(fold(steps, "operation"), len(self.operations))
@@ -121,24 +125,32 @@ class JaxViews:
         strength = uniform(fold(steps, "strength"), low, self.severity)
         sign = jnp.where(uniform(fold(steps, "negative")) < 0.5, -1.0, 1.0)
 
-        ends = jnp.repeat(images, 2, axis=0)
+        ends = jnp.repeat(images, self.num_chains, axis=0)
         for step in range(self.max_depth):
             drawn = (value[..., step].reshape(-1) for value in (chosen, strength, sign))
             ends = jax.vmap(self._apply)(ends, *drawn)
-        ends = ends.reshape(len(images), 2, *images.shape[1:]).astype("float32")
-        weight = self._coefficients(keys, chains)[..., None, None, None]
-        return weight[:, 0] * ends[:, 0] + weight[:, 1] * ends[:, 1]
+        ends = ends.reshape(len(images), self.num_chains, *images.shape[1:]).astype("float32")
+        coefficients = self._coefficients(keys, chains)
+        mixed = jnp.zeros(images.shape, "float32")
+        if self.mixing == "augmix":
+            share = beta(fold(keys, "mix"), self.alpha)[:, None]
+            coefficients = share * coefficients
+            mixed = (1 - share)[..., None, None] * images
+        for chain in range(self.num_chains):
+            mixed += coefficients[:, chain, None, None, None] * ends[:, chain]
+        return mixed
 
     def _coefficients(self, keys: Array, chains: Array) -> Array:
         if self.weights == "independent":
             weight = beta(fold(chains, "weight"), self.alpha)
         else:
-            first = beta(fold(keys, "weight"), self.alpha)
-            weight = jnp.stack([first, 1 - first], axis=1)
-        if self.mixing == "linear":
+            weight = dirichlet(fold(keys, "weight"), self.alpha, self.num_chains)
+        if self.mixing != "dynamic":
             return weight
-        # m1*X1 + m2*X2 + m1*m2*(X1 - X2)
-        return weight * (1 + jnp.array([1.0, -1.0]) * weight[:, ::-1])
+        # m1*X1 + m2*X2 + m1*m2*(X1 - X2), and so for every pair of more chains
+        before = jnp.cumsum(weight, axis=1) - weight
+        after = weight.sum(axis=1, keepdims=True) - before - weight
+        return weight * (1 + after - before)
 
     def _apply(self, image: Array, chosen: Array, strength: Array, sign: Array) -> Array:
         """The drawn operation, -1 for none, on one image uint8 `(H, W, C)`."""
@@ -206,6 +218,15 @@ def beta(key: Array, alpha: float) -> Array:
     if alpha == 1.0:
         return uniform(key)
     return jnp.interp(uniform(key) * NODES - 0.5, jnp.arange(NODES), beta_quantiles(alpha))
+
+
+def dirichlet(key: Array, alpha: float, count: int) -> Array:
+    """float32 weights from Dirichlet(alpha, ..., alpha); a last axis of `count`."""
+    if count == 2:
+        first = beta(key, alpha)
+        return jnp.stack([first, 1 - first], axis=-1)
+    draws = uniform(fold(key[..., None], jnp.arange(count))) * NODES - 0.5
+    return jax.nn.softmax(jnp.interp(draws, jnp.arange(NODES), log_gamma_quantiles(alpha)))
 
 
 def _scramble(word: Array) -> Array:

@@ -1,5 +1,6 @@
 """What tests share: quiet TensorFlow, real photographs, a network, and the experiments."""
 
+import gc
 import importlib
 import os
 from pathlib import Path
@@ -8,6 +9,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest
+
+
+def pytest_collection_finish():
+    """Has the garbage collector leave alone what was imported: it stays, and is a lot."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

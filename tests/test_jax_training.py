@@ -179,6 +179,8 @@ def test_bundle(packed, tmp_path):
         archive.extractall(tmp_path, filter="data")
     folder = tmp_path / "dynmix_offline"
     assert data.load(str(folder / "images.npz")).train_images.shape == (90, 32, 32, 3)
+    with np.load(folder / "images.npz") as ours, np.load(packed) as given:
+        assert ours["train_jpeg"].tobytes() == given["train_jpeg"].tobytes()  # not encoded again
     # Keras and the package come from the bundle, JAX and NumPy from the machine
     code = (
         "import sys; sys.path.insert(0, 'FOLDER'); import unpack, pathlib; "
@@ -188,3 +190,14 @@ def test_bundle(packed, tmp_path):
     ).replace("FOLDER", str(folder))
     shown = run(code).stdout.split()
     assert len(shown) == 3 and all(path.startswith(str(folder)) for path in shown)
+    done = subprocess.run(
+        ["bash", str(folder / "methods.sh"), str(tmp_path / "results"), "augmix",
+         "--model=small_cnn", "--epochs=1", "--batch_size=45", "--num_test=9"],
+        capture_output=True, text=True, env={**ENVIRONMENT, "PYTHON": sys.executable},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / "results" / "augmix.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    config = json.loads((tmp_path / "augmix" / "config.json").read_text())
+    assert config["commit"] == (folder / "commit.txt").read_text() != ""
+    assert len((tmp_path / "augmix" / "robustness.csv").read_text().splitlines()) == 1 + 76

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dynmix_tf import randomness
-from dynmix_tf.augment import DynamicMixup, StandardAugmentation, Views
+from dynmix_tf.augment import AugMix, DynamicMixup, StandardAugmentation, Views
 from dynmix_tf.augment.operation_sets import OPERATION_SETS
 from dynmix_tf.errors import InputError
 
@@ -23,7 +23,10 @@ def images(photo_crops):
 def both(images, num_views=2, **settings):
     indices = np.arange(1000, 1000 + len(images))
     keys = randomness.example_keys((7, 0), indices)
-    layer = DynamicMixup(**settings) if num_views else None
+    if settings.get("mixing") == "augmix":
+        layer = AugMix("augmix", settings["severity"], alpha=settings["alpha"])
+    else:
+        layer = DynamicMixup(**settings) if num_views else None
     ours = Views(layer, num_views, before=StandardAugmentation()).augment(images, keys)
     made = jax.jit(jax_views.JaxViews(num_views, **settings))(
         images, jax_views.example_keys(7, indices)
@@ -52,6 +55,12 @@ def test_keys_and_draws_are_those_of_the_layers(seed):
         np.testing.assert_allclose(
             jax_views.beta(keys, alpha), randomness.beta(keys, alpha).numpy(), atol=1e-6
         )
+        for count in (2, 3):
+            np.testing.assert_allclose(
+                jax_views.dirichlet(keys, alpha, count),
+                randomness.dirichlet(keys, alpha, count).numpy(),
+                atol=2e-6,
+            )
 
 
 def test_the_operations_are_the_same_in_the_same_order():
@@ -72,6 +81,15 @@ def test_crop_and_flip_are_equal(images):
         {"severity": 1.0, "alpha": 0.4, "operations": "augmix"},
         {"mixing": "linear"},
         {"weights": "independent", "alpha": 2.0},
+        {"num_chains": 3, "alpha": 0.5},
+        {
+            "mixing": "augmix",
+            "operations": "augmix",
+            "severity": 3.0,
+            "alpha": 1.0,
+            "num_chains": 3,
+            "max_depth": 3,
+        },
     ],
     ids=str,
 )

@@ -28,6 +28,7 @@ from dynmix_tf.model_from_config import model_from_config
 __all__ = ["Order", "make_step", "make_views", "state_of", "train"]
 
 Array = Any
+AUGMIX_DEPTH = 3  # depths are drawn from 1 to it, as `AugMix` does of itself
 STEPS_AT_ONCE = 50  # sent to the accelerator before its results are waited for
 
 
@@ -59,6 +60,9 @@ def train(
     if done < config.epochs:
         devices = [f"{device.device_kind} device:{device.platform}" for device in jax.devices()]
         environment = runs.environment("jax", devices[:1], xla=True)
+        bundled = Path(__file__).with_name("commit.txt")
+        if bundled.exists():
+            environment["commit"] = bundled.read_text()
         environment["dtype_policy"] = keras.config.dtype_policy().name
         runs.record_start(config, workdir, done, environment, data)
         print(runs.first_line(config, environment, done), flush=True)
@@ -122,8 +126,9 @@ def make_views(config: TrainConfig) -> JaxViews:
         config.operations,
         config.severity,
         config.alpha,
-        config.max_depth,
-        config.mixing,
+        config.num_chains,
+        config.max_depth if config.method == "dynmix" else AUGMIX_DEPTH,
+        config.mixing if config.method == "dynmix" else "augmix",
         config.mix_weights,
     )
 

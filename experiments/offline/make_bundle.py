@@ -9,7 +9,8 @@ python train.py --dataset=images.npz --model=wrn_40_2 --method=dynmix --workdir=
 
 The bundle holds this package, the wheels of Keras and what it needs besides JAX, and the images,
 each a PNG, or with --quality a JPEG (smaller, and not the same pixels any more: say so beside
-numbers). `runs/a` comes back as a run directory like any other.
+numbers); those of a packed .npz stay as they are encoded there. `runs/a` comes back as a run
+directory like any other.
 """
 
 import argparse
@@ -20,7 +21,9 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from dynmix_tf import data, files
+import numpy as np
+
+from dynmix_tf import data, files, runs
 from dynmix_tf.errors import InputError
 
 # besides JAX, NumPy, SciPy and ml_dtypes, which the other machine has
@@ -68,15 +71,22 @@ def main() -> None:
 def make_bundle(arguments: argparse.Namespace) -> None:
     limits = {"num_train": arguments.num_train, "num_test": arguments.num_test}
     images = data.load(arguments.dataset, arguments.data_dir, **limits)
+    as_they_are = arguments.quality is None and not any(limits.values())
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder)
-        data.write_packed(bundle / "images.npz", images, arguments.quality)
+        if as_they_are and arguments.dataset.endswith(".npz"):
+            with np.load(arguments.dataset) as arrays:
+                np.savez_compressed(bundle / "images.npz", **arrays)
+        else:
+            data.write_packed(bundle / "images.npz", images, arguments.quality)
         download(bundle / "wheels", arguments.python, arguments.platform)
+        (bundle / "commit.txt").write_text(runs.environment("jax", [], xla=True)["commit"])
         temporary = bundle / "bundle.tar"
         with tarfile.open(temporary, "w") as archive:
             archive.add(bundle / "images.npz", "dynmix_offline/images.npz")
-            archive.add(bundle / "wheels", "dynmix_offline/wheels")
-            for name in ("train.py", "loop.py", "measure.py", "unpack.py"):
+            for name in ("wheels", "commit.txt"):
+                archive.add(bundle / name, f"dynmix_offline/{name}")
+            for name in ("train.py", "methods.sh", "loop.py", "measure.py", "unpack.py"):
                 archive.add(HERE / name, f"dynmix_offline/{name}")
             archive.add(HERE.parents[1] / "dynmix_tf", "dynmix_offline/dynmix_tf", filter=source)
         size = temporary.stat().st_size / 1e6

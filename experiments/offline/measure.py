@@ -44,7 +44,7 @@ def main() -> None:
     )
     parser.add_argument("--model", default="wrn_40_2", help="network (default: %(default)s)")
     parser.add_argument(
-        "--method", default="dynmix", help="standard or dynmix (default: %(default)s)"
+        "--method", default="dynmix", help="standard, augmix or dynmix (default: %(default)s)"
     )
     parser.add_argument("--batch_size", type=int, default=128, help="images (default: %(default)s)")
     parser.add_argument(

@@ -5,7 +5,8 @@ python train.py --dataset=images.npz --model=wrn_40_2 --method=dynmix --workdir=
 The settings are those of `python -m dynmix_tf.train`, and so is the run directory; `--flagfile`
 takes a recipe. Images and augmentation live on the accelerator, inside the training step. The
 command stops before `--minutes` are over, after a whole epoch, with exit status 75; the same
-command continues, until it ends with status 0 and the evaluation under corruption.
+command continues, until it ends with status 0 and the evaluation under corruption. `methods.sh`
+does it for several methods.
 """
 
 import os
@@ -33,12 +34,11 @@ MINUTES = flags.DEFINE_float(
 EVALUATE = flags.DEFINE_bool("evaluate", True, "evaluate under generated corruption at the end")
 
 TO_BE_CONTINUED = 75
-METHODS = ("standard", "dynmix")  # whose views are made on the accelerator
+METHODS = ("standard", "augmix", "dynmix")  # whose views are made on the accelerator
 # what the loop over steps does not do; --strategy and --jit_compile have nothing to choose here
 UNUSED = (
-    "keep_original",
-    "image_size", "skip_damaged", "crop", "num_chains", "ema", "accumulation_steps", "jit_compile",
-    "strategy",
+    "keep_original", "image_size", "skip_damaged", "crop", "ema", "accumulation_steps",
+    "jit_compile", "strategy",
 )  # fmt: skip
 
 
@@ -78,6 +78,7 @@ def main() -> None:
             workdir / "robustness.csv",
             workdir / "robustness_images",
             runs.identity(workdir),
+            batch_size=2000,  # an accelerator is kept waiting by small ones
             label=f"evaluate {config.method}",
         )
         errors = [row["error"] for row in rows if row["corruption"] != "clean"]
@@ -88,7 +89,7 @@ def main() -> None:
 def refuse_unused(config: TrainConfig) -> None:
     if config.method not in METHODS:
         raise InputError(
-            f"offline training knows --method={' and '.join(METHODS)}. Received: {config.method}; "
+            f"offline training knows --method={', '.join(METHODS)}. Received: {config.method}; "
             "train with python -m dynmix_tf.train"
         )
     defaults = TrainConfig(method=config.method)
