@@ -68,7 +68,10 @@ def restore_checkpoint(path: Path, model: Any, content: bytes | None = None) -> 
         or arrays[name].dtype != np.asarray(variable).dtype
         for name, variable in variables.items()
     ):
-        raise InputError(f"{path} is of another model; choose another --workdir, or delete it")
+        raise InputError(
+            f"{path} is of another model or of another Keras backend; choose another "
+            "--workdir, or delete it"
+        )
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return epoch
