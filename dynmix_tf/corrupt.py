@@ -74,6 +74,14 @@ def main() -> None:
     for flag in (DATASET, OUTPUT_DIR):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing; see --help")
+    of_sequences = BENCHMARK.value == "p"
+    for flag, useless, beside in (
+        (EXTRA, CORRUPTIONS.value, "--corruptions"),
+        (SEVERITIES, of_sequences, "--benchmark=p"),
+        (DIFFICULTIES, not of_sequences, "--benchmark=c"),
+    ):
+        if flag.present and useless:
+            raise InputError(f"--{flag.name} does nothing with {beside}; leave it out")
     settings = Settings(
         dataset=DATASET.value,
         data_dir=DATA_DIR.value,

@@ -140,7 +140,8 @@ def check_replicas(config: Any, strategy: Any) -> None:
 
     Example:
         >>> strategy = make_strategy("one_device", batch_size=128)
-        >>> check_replicas(dynmix_tf.config.TrainConfig(accumulation_steps=2), strategy)
+        >>> from dynmix_tf.config import TrainConfig
+        >>> check_replicas(TrainConfig(accumulation_steps=2), strategy)
     """
     if not hasattr(strategy, "extended") or (replicas := num_replicas(strategy)) == 1:
         return

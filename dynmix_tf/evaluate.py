@@ -71,7 +71,8 @@ DATASET = flags.DEFINE_string(
 NUM_TEST = flags.DEFINE_integer(
     "num_test",
     None,
-    "test images or sequences to use; 0 is all, and without the flag the number of the run",
+    "test images or sequences to use; 0 is all, and without the flag the number of the run, of "
+    "folder_c all",
     lower_bound=0,
 )
 CORRUPTIONS = flags.DEFINE_list(
@@ -92,7 +93,8 @@ BENCHMARK_SEED = flags.DEFINE_integer(
 IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     0,
-    "ImageNet's folders: side to which images are resized, pixels; 0 leaves them",
+    "ImageNet's folders: side to which images are resized, pixels; 0 leaves them. generated and "
+    "folder_c: side of the data set's images, as of dynmix_tf.train; 0 is that of the run",
     lower_bound=0,
 )
 CLEAN_DIR = flags.DEFINE_string(
@@ -263,7 +265,9 @@ def _run_and_data(name: str, needs_data: bool) -> tuple[dict[str, Any], Any, Any
     if not needs_data:
         return identity, operations, None
     if DATASET.value not in (None, settings.get("dataset")):
-        settings = {}  # the run's settings are of its own data
+        # the run's settings are of its own data, but for the size that a model of files takes
+        size = settings.get("image_size", 0) if Path(DATASET.value).is_dir() else 0
+        settings = {"image_size": size}
     asked = {flag.name: flag.value for flag in (DATASET, DATA_DIR, NUM_TEST)}
     if name != "generated":
         del asked["data_dir"]  # that of the benchmark
@@ -272,6 +276,8 @@ def _run_and_data(name: str, needs_data: bool) -> tuple[dict[str, Any], Any, Any
             own = name.removesuffix("_c")
             settings = {"dataset": own, "data_dir": DATA_DIR.value} | settings
     settings |= {name: value for name, value in asked.items() if value is not None}
+    if IMAGE_SIZE.value:
+        settings["image_size"] = IMAGE_SIZE.value
     settings["num_train"] = 0
     if name == "folder_c":  # whose images are looked up among all
         settings["num_test"] = 0

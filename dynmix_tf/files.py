@@ -5,9 +5,45 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["append_line", "complete_lines", "write_atomic"]
+from dynmix_tf.errors import InputError
+
+__all__ = ["append_line", "complete_lines", "locked", "write_atomic"]
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Holds a folder for this process alone, where the file system can; a kill lets go of it too.
+
+    Args:
+        folder: The folder; it is there already.
+
+    Raises:
+        InputError: Another process holds it.
+
+    Example:
+        >>> with locked("."):
+        ...     Path("a.txt").write_text("mine")
+        4
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another command is writing into {folder}") from None
+        except OSError:  # some network file systems do not lock folders
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:

@@ -139,7 +139,8 @@ def _checked(probabilities: np.ndarray, num_classes: int | None) -> np.ndarray:
     if wrong:
         raise InputError(
             f"the model gives {probabilities.shape[1:]} values for an image, the benchmark has "
-            f"{num_classes} classes; evaluate it on the data it was trained for"
+            f"{num_classes} classes; evaluate it on the data it was trained for, or tell the "
+            "benchmark the number with `num_classes`"
         )
     return probabilities
 

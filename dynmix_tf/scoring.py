@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dynmix_tf import per_image, results
+from dynmix_tf.files import locked
 from dynmix_tf.predictors import Predict
 
 __all__ = ["score", "warn_of_overlap"]
@@ -39,8 +41,9 @@ def score(
     continues. The first 1,000 images are always looked at: which of them the model classifies
     right, its mean confidence to three digits, the identity and the benchmark are the rows'
     `measurement`, so that rows of another model of the same name are not taken for this one's.
-    Models that agree in all of that share rows, and corrupted files that were made anew, with
-    other settings, are not noticed: score those into another folder.
+    Models that agree in all of that share rows, and corrupted files that were made anew with
+    other settings are noticed by the `manifest.json` beside them only: without one, score those
+    into another folder.
 
     Args:
         predict: uint8 `(N, H, W, C)` to probabilities `(N, classes)`.
@@ -57,7 +60,8 @@ def score(
         The rows of this measurement, in the order of the conditions.
 
     Raises:
-        InputError: The model does not fit the images or the classes, or `csv_path` is no such CSV.
+        InputError: The model does not fit the images or the classes, `csv_path` is no such CSV, or
+            another process makes the same measurement.
 
     Example:
         >>> benchmark = dynmix_tf.GeneratedBenchmark(images, labels, names=["fog"])
@@ -78,12 +82,15 @@ def score(
         "strengths": benchmark.strengths,
         "benchmark_seed": benchmark.seed,
     }
-    with tqdm(
+    with contextlib.ExitStack() as held, tqdm(
         desc=label or "evaluate", unit=f" {measure.unit}", total=min(len(benchmark), _KNOWN_BY),
         mininterval=0.5 if os.isatty(2) else 10, delay=1,
     ) as progress:  # fmt: skip
         known_by = json.dumps([*common.values(), *measure.first_predictions(progress.update)])
         common["measurement"] = f"{zlib.crc32(known_by.encode()):08x}"
+        folder = Path(images_folder) / common["measurement"]
+        folder.mkdir(parents=True, exist_ok=True)
+        held.enter_context(locked(folder))
         known = {
             (row["corruption"], row[measure.level]): row
             for row in (results.read(csv_path) if Path(csv_path).exists() else [])
@@ -96,7 +103,6 @@ def score(
             progress.set_postfix_str(f"{corruption} {level}", refresh=False)
             values, columns, worst = measure(corruption, level, progress.update)
             row = {**common, "corruption": corruption, measure.level: level, **columns}
-            folder = Path(images_folder) / common["measurement"]
             results.save_images(folder, corruption, level, values, worst)
             results.append(csv_path, row)
             known[corruption, level] = {name: row.get(name) for name in results.FIELDS}

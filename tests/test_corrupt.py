@@ -22,6 +22,7 @@ from dynmix_tf.benchmark_files.source import file_names
 from dynmix_tf.benchmark_files.writing import write_benchmark
 from dynmix_tf.data.image_files import decode
 from dynmix_tf.errors import InputError
+from dynmix_tf.files import locked
 
 COUNT = 7
 NAMES = ("gaussian_noise", "fog")
@@ -294,12 +295,16 @@ def test_sequences_of_files_are_videos(birds, tmp_path):
         (["--output_dir="], "--output_dir is missing"),
         (["--severities=0,1"], "--severities must be numbers from 1 to 5. Received: 0,1"),
         (["--severities=one"], "--severities must be whole numbers"),
-        (["--difficulties=4"], "--difficulties must be numbers from 1 to 3"),
+        (["--benchmark=p", "--difficulties=4"], "--difficulties must be numbers from 1 to 3"),
         (["--corruptions=fogg"], "unknown corruption 'fogg'; did you mean 'fog'?"),
         (["--benchmark=p", "--corruptions=rotat"], "unknown sequence 'rotat'; did you mean 'rot"),
         (["--benchmark=q"], "--benchmark=q"),
         (["--dataset=foto"], "unknown dataset 'foto'; did you mean 'photos'"),
         (["--dataset=tiny.npz"], "has images of 6 x 32 pixels; the corruptions need 8 or more"),
+        (["--difficulties=1"], "--difficulties does nothing with --benchmark=c"),
+        (["--benchmark=p", "--severities=1"], "--severities does nothing with --benchmark=p"),
+        (["--corruptions=fog", "--extra"], "--extra does nothing with --corruptions"),
+        (["--quality=20"], "--quality is of JPEG files, and none are written here"),
         (["--quality=0"], "--quality must be in [1, 95]"),
         (["--seed=-1"], "--seed must be 0 or more"),
         (["--workers=-1"], "workers"),
@@ -395,6 +400,6 @@ def test_one_command_at_a_time(whole, photos, tmp_path):
     folder = shutil.copytree(whole, tmp_path / "c")
     (folder / "fog.npy").unlink()
     settings = Settings(photos, num_test=COUNT, corruptions=NAMES)
-    with writing._locked(folder), pytest.raises(InputError, match="another command is writing"):
+    with locked(folder), pytest.raises(InputError, match="another command is writing"):
         write_benchmark(settings, folder)
     assert Path(folder / "gaussian_noise.npy").exists()

@@ -12,6 +12,7 @@ from dynmix_tf import corruptions, export, metrics, models, predictors, results,
 from dynmix_tf.benchmarks import GeneratedBenchmark
 from dynmix_tf.consistency import ConsistencyModel
 from dynmix_tf.errors import InputError
+from dynmix_tf.files import locked
 from dynmix_tf.metrics import rms_calibration_error
 
 IDENTITY = {"model": "small_cnn", "method": "standard", "epoch": 1}
@@ -76,6 +77,19 @@ def test_an_interrupted_evaluation_continues(network, benchmark, tmp_path):
     assert again == whole and len(calls) == 4  # the clean images, to know the model by, and three
     files = [(tmp_path / name / "robustness.csv").read_bytes() for name in ("whole", "broken")]
     assert files[0] == files[1]
+
+
+def test_a_measurement_is_made_by_one_process_at_a_time(network, benchmark, tmp_path):
+    predict = predictors.network_predictor(network)
+    (row, *_) = score(predict, benchmark, tmp_path)
+    before = (tmp_path / "robustness.csv").read_bytes()
+    (held,) = tmp_path.glob(f"*/{row['measurement']}")
+    with (
+        locked(held),
+        pytest.raises(InputError, match="another command is writing into"),
+    ):
+        score(predict, benchmark, tmp_path)
+    assert (tmp_path / "robustness.csv").read_bytes() == before
 
 
 def test_other_models_and_benchmarks_are_measured_beside(network, benchmark, tmp_path):

@@ -185,8 +185,18 @@ class StandardAugmentation(AugmentationLayer):
                 content, part, channels=3, dct_method="INTEGER_ACCURATE"
             )
 
+        def by_tensorflow():
+            return tf.io.decode_image(content, channels=3, expand_animations=False)
+
+        def by_pillow():  # TensorFlow reads no palettes of BMP and no transparent WebP
+            # as numbers: NumPy takes zeros off the end of bytes
+            image = tf.numpy_function(_rgb_pixels, [tf.io.decode_raw(content, tf.uint8)], tf.uint8)
+            return tf.ensure_shape(image, (None, None, 3))
+
         def from_other():
-            image = tf.io.decode_image(content, channels=3, expand_animations=False)
+            first = tf.strings.substr(content, 0, 4)
+            known = (first == b"\x89PNG") | (first == b"GIF8")
+            image = tf.cond(known, by_tensorflow, by_pillow)
             top, left, height, width = part_of(tf.shape(image)[:2])
             return image[top : top + height, left : left + width]
 
@@ -244,6 +254,12 @@ class StandardAugmentation(AugmentationLayer):
     def get_config(self) -> dict[str, Any]:  # noqa: D102
         names = ("padding", "flip", "crop", "size", "scale", "ratio")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _rgb_pixels(content: np.ndarray) -> np.ndarray:
+    from dynmix_tf.data.image_files import rgb_image
+
+    return np.asarray(rgb_image(content.tobytes()))
 
 
 def _place(key: Tensor, full: Tensor, side: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import io
 import math
 import os
@@ -32,7 +31,7 @@ from dynmix_tf.benchmark_files.settings import Settings
 from dynmix_tf.benchmark_files.source import Source, load_source
 from dynmix_tf.data.image_files import ImageFiles
 from dynmix_tf.errors import InputError, unknown_name
-from dynmix_tf.files import write_atomic
+from dynmix_tf.files import locked, write_atomic
 
 __all__ = ["write_benchmark"]
 
@@ -77,6 +76,8 @@ def write_benchmark(settings: Settings, folder: Path, workers: int = 0) -> str:
         return _summary(folder, manifest)
     source = load_source(settings)
     as_files = isinstance(source.images, ImageFiles)
+    if settings.quality != Settings.quality and not (as_files and settings.benchmark == "c"):
+        raise InputError("--quality is of JPEG files, and none are written here; leave it out")
     here = {
         "settings": settings.to_json(),
         "source": source.record(),
@@ -94,7 +95,7 @@ def write_benchmark(settings: Settings, folder: Path, workers: int = 0) -> str:
     _check_space(folder, todo)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with _locked(folder):
+        with locked(folder):
             manifests.write(folder, manifest)
             if settings.benchmark == "c" and not as_files and _LABELS not in there:
                 _write_labels(folder / _LABELS, source, len(settings.severities))
@@ -265,20 +266,6 @@ def _check_space(folder: Path, outputs: Sequence[Output]) -> None:
 
 def _size(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process alone; a kill lets go of it too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another command is writing into {folder}") from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def _summary(folder: Path, manifest: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from dynmix_tf.benchmarks.arrays import StoredImages, header_of
 from dynmix_tf.benchmarks.cifar_c_md5 import MD5
-from dynmix_tf.benchmarks.conditions import Benchmark, checked_conditions
+from dynmix_tf.benchmarks.conditions import Benchmark, checked_conditions, written_with
 from dynmix_tf.data import ImageFiles
 from dynmix_tf.errors import InputError
 
@@ -60,9 +60,6 @@ class CifarCBenchmark(Benchmark):
     Source: https://zenodo.org/records/2535967 and https://zenodo.org/records/3555552.
     """
 
-    strengths = "cifar"
-    seed = 0  # of the results' rows: that of the released files is not known
-
     def __init__(
         self,
         folder: str | os.PathLike[str],
@@ -78,6 +75,9 @@ class CifarCBenchmark(Benchmark):
         self.images, self.labels = np.asarray(images), np.asarray(labels)
         self.dataset, self.name = dataset, name
         self.num_classes = num_classes or int(self.labels.max()) + 1
+        # the seed of the released files is not known
+        known = written_with(self.folder, self.images.shape)
+        self.strengths, self.seed = known or ("cifar", 0)
         chosen, self.conditions = checked_conditions(names, severities)
         if missing := [c for c in chosen if not (self.folder / f"{c}.npy").is_file()]:
             raise InputError(

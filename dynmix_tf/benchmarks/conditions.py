@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -10,7 +13,7 @@ import numpy as np
 from dynmix_tf import corruptions
 from dynmix_tf.errors import InputError, unknown_name, whole_number
 
-__all__ = ["Benchmark", "checked_conditions", "evenly_spread"]
+__all__ = ["Benchmark", "checked_conditions", "evenly_spread", "written_with"]
 
 Item = TypeVar("Item")
 
@@ -53,6 +56,26 @@ class Benchmark(Protocol):
         Yields:
             uint8 `(B, H, W, 3)`, and their class numbers `(B,)`.
         """
+
+
+def written_with(folder: str | os.PathLike[str], shape: Sequence[int]) -> tuple[str, int] | None:
+    """The table of strengths and the seed of files that `dynmix_tf.corrupt` has written.
+
+    Args:
+        folder: With its `manifest.json`.
+        shape: Of the images, `(..., H, W, 3)`.
+
+    Returns:
+        "cifar" or "imagenet", and the seed; None where there is no such file.
+
+    Example:
+        >>> written_with("absent", (32, 32, 3))
+    """
+    try:
+        settings = json.loads((Path(folder) / "manifest.json").read_text())["settings"]
+        return corruptions.strengths_for(shape, settings["strengths"]), int(settings["seed"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def checked_conditions(
@@ -98,7 +121,10 @@ def checked_conditions(
 
 
 def evenly_spread(items: Sequence[Item], name: str, most: int | None) -> list[Item]:
-    """Not more than `most` of the items, at even distances from the first one on.
+    """Not more than `most` of the items: of as many equal parts one each, always the same ones.
+
+    Which one of a part is drawn by a fixed seed: items at even distances could all be of one class
+    where the classes take turns.
 
     Args:
         items: In an order.
@@ -110,9 +136,10 @@ def evenly_spread(items: Sequence[Item], name: str, most: int | None) -> list[It
 
     Example:
         >>> evenly_spread("abcdefgh", "max_images", 3)
-        ['a', 'c', 'f']
+        ['b', 'd', 'g']
     """
     if most is None:
         return list(items)
     count = min(whole_number(name, most, 1), len(items))
-    return [items[index * len(items) // count] for index in range(count)]
+    ends: np.ndarray = np.arange(count + 1) * len(items) // count
+    return [items[place] for place in np.random.default_rng(0).integers(ends[:-1], ends[1:])]

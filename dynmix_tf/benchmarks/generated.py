@@ -60,7 +60,8 @@ class GeneratedBenchmark(Benchmark):
             images = np.asarray(images)
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]  # as keras.datasets gives them
-        if images.dtype != np.uint8 or images.ndim != 4 or labels.ndim != 1:
+        colour = images.ndim == 4 and images.shape[3] == 3
+        if images.dtype != np.uint8 or not colour or labels.ndim != 1:
             raise InputError(
                 "a benchmark is made from uint8 images (N, H, W, 3) and class numbers (N,). "
                 f"Received: {images.dtype} {images.shape} and {labels.shape}"

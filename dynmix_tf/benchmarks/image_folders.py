@@ -11,7 +11,12 @@ import numpy as np
 
 from dynmix_tf import corruptions
 from dynmix_tf.benchmark_files.source import file_names
-from dynmix_tf.benchmarks.conditions import Benchmark, checked_conditions, evenly_spread
+from dynmix_tf.benchmarks.conditions import (
+    Benchmark,
+    checked_conditions,
+    evenly_spread,
+    written_with,
+)
 from dynmix_tf.benchmarks.imagenet_classes import imagenet_classes
 from dynmix_tf.data.image_files import ImageFiles, decode, in_threads, rgb_image
 from dynmix_tf.errors import InputError, unknown_name
@@ -55,8 +60,8 @@ class ImageFolderBenchmark(Benchmark):
             ImageNet's 1,000 synsets, and `folder_c` needs them. Not all must have a folder.
         clean: The clean images; None measures none. They are paired with the corrupted ones by
             class folder and file name; those without a corrupted one are left out.
-        max_images: At most so many images, at even distances in the order of classes and file
-            names, the same in all conditions; None is all.
+        max_images: At most so many images, spread over the classes, the same ones in all
+            conditions; None is all.
         image_size: None is as they are. Otherwise the side to which the shorter side is resized,
             bilinear, before the central square is taken, for a model that needs another size.
 
@@ -85,8 +90,6 @@ class ImageFolderBenchmark(Benchmark):
     Source: https://zenodo.org/records/2235448 and `ImageNet-C/test.py` of hendrycks/robustness;
     facebookresearch/augmentation-corruption; EPFL-VILAB/3DCommonCorruptions.
     """
-
-    seed = 0
 
     def __init__(
         self,
@@ -119,7 +122,8 @@ class ImageFolderBenchmark(Benchmark):
         width, height = rgb_image(self._first).size
         self._shape = (image_size or height, image_size or width, 3)
         by_size = corruptions.strengths_for(self._shape, "auto")
-        self.strengths = {"imagenet_c": "imagenet", "folder_c": by_size}.get(name, "")
+        table = {"imagenet_c": "imagenet", "folder_c": by_size}.get(name, "")
+        self.strengths, self.seed = written_with(data_dir, self._shape) or (table, 0)
         self._clean = None if clean is None else self._paired(clean)
 
     def __len__(self) -> int:

@@ -24,13 +24,13 @@ _FOLDERS = ("data_dir", "num_test", "corruptions", "image_size", "clean_dir")
 _SEQUENCES = ("data_dir", "num_test", "corruptions", "difficulties")
 
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "generated": (*_ARRAYS, "data_dir", "strengths", "benchmark_seed"),
+    "generated": (*_ARRAYS, "data_dir", "image_size", "strengths", "benchmark_seed"),
     "cifar10_c": (*_ARRAYS, "data_dir", "verify"),
     "cifar100_c": (*_ARRAYS, "data_dir", "verify"),
     "imagenet_c": _FOLDERS,
     "imagenet_c_bar": _FOLDERS,
     "imagenet_3dcc": _FOLDERS,
-    "folder_c": (*_ARRAYS, "data_dir"),
+    "folder_c": (*_ARRAYS, "data_dir", "image_size"),
     "imagenet_p": _SEQUENCES,
     "cifar10_p": _SEQUENCES,
     "cifar10_corrupted": ("data_dir", "corruptions"),

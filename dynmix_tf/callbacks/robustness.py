@@ -85,10 +85,25 @@ class RobustnessEvaluation(keras.callbacks.Callback):
         self._predicts_for: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Finds the model to return logits, if they are expected."""
+        """Finds the model to fit the benchmark, and to return logits if they are expected."""
         if self.logits:
             network = getattr(self.model, "network", self.model)
             refuse_softmax(network, ", or tell the callback logits=False")
+        corruption, severity = self.benchmark.conditions[0]
+        images, _ = next(self.benchmark.batches(corruption, severity, 1))
+        given = (*images.shape[1:], self.benchmark.num_classes)
+        taken = (
+            *_known_shape(self.model, "input_shape"),
+            *_known_shape(self.model, "output_shape"),
+        )
+        if len(taken) == len(given) and any(
+            own not in (None, here) for own, here in zip(taken, given, strict=True)
+        ):
+            raise InputError(
+                f"the model takes images {taken[:-1]} of {taken[-1]} classes, the benchmark has "
+                f"{given[:-1]} of {given[-1]}; make it of the data that the model is for, and tell "
+                "it the number of classes with `num_classes`"
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluates after every `every` epochs and after the last."""
@@ -149,6 +164,15 @@ class _Kept:
             yield batch
         if fresh:  # and whole: an iterator that is left early does not come here
             self._batches[corruption, severity] = fresh
+
+
+def _known_shape(model: Any, name: str) -> tuple[int | None, ...]:
+    """A model's shape of one image or output; () where it has none."""
+    try:
+        shape = getattr(getattr(model, "network", model), name)
+    except (AttributeError, ValueError):  # a subclass
+        return ()
+    return tuple(shape[1:]) if isinstance(shape, tuple) else ()
 
 
 def _means(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -111,6 +111,8 @@ def rgb_image(path: str | os.PathLike[str] | bytes, name: str = "an image") -> I
             raise FileNotFoundError("no such file")
         source = io.BytesIO(path) if isinstance(path, bytes) else path
         with Image.open(source, formats=_FORMATS) as file:
+            if file.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
+                file = Image.fromarray((np.asarray(file, np.int32) >> 8).astype(np.uint8))
             return file.convert("RGB")
     except Exception as error:  # a damaged image can raise nearly anything
         why = "no image" if isinstance(error, UnidentifiedImageError) else error

@@ -21,6 +21,7 @@ keep() { # the run, without its checkpoint and the values of each image
   mv "$output/.$1.tar.gz" "$output/$1.tar.gz"
 }
 
+trap wait EXIT # a command that ends leaves nobody scoring, whom the next one would meet
 for method in $methods; do
   train=("$python" train.py --dataset=images.npz --workdir="runs/$method" --method="$method" "$@")
   "${train[@]}" --noevaluate

@@ -11,6 +11,7 @@ from PIL import Image
 
 from dynmix_tf import randomness
 from dynmix_tf.augment.standard import StandardAugmentation
+from dynmix_tf.data.image_files import rgb_image
 from dynmix_tf.errors import InputError
 
 KEYS = randomness.example_keys((3, 4), tf.range(8))
@@ -56,6 +57,28 @@ def test_other_formats_are_decoded_and_cropped(photo, layer, ending):
     for key in KEYS:
         want = layer.augment(whole[None], key[None])[0]
         np.testing.assert_array_equal(layer.decode(content, key), want)
+
+
+@pytest.mark.parametrize("kind", ["palette BMP", "1-bit BMP", "transparent WebP", "16-bit PNG"])
+def test_what_tensorflow_reads_otherwise_is_as_in_the_tests(photo, layer, kind):
+    """Training and testing see the same pixels, whatever the file."""
+    image = Image.fromarray(photo)
+    if kind == "palette BMP":
+        content = encoded(image.quantize(64), "BMP")
+    elif kind == "1-bit BMP":
+        content = encoded(image.convert("1"), "BMP")
+    elif kind == "transparent WebP":
+        image.putalpha(128)
+        content = encoded(image, "WEBP", lossless=True)
+    else:
+        grey = np.asarray(image.convert("L")).astype(np.uint16)
+        content = encoded(Image.fromarray(257 * grey), "PNG")
+    whole = np.asarray(rgb_image(content))
+    close = np.asarray(image.convert("L" if kind == "16-bit PNG" else "RGB").convert("RGB"))
+    assert kind == "1-bit BMP" or np.abs(whole.astype(int) - close).mean() < 12
+    ds = tf.data.Dataset.from_tensors((content, KEYS[0])).map(layer.decode)
+    for key, got in ((KEYS[0], next(iter(ds))), (KEYS[1], layer.decode(content, KEYS[1]))):
+        np.testing.assert_array_equal(got, layer.augment(whole[None], key[None])[0])
 
 
 def test_cmyk(photo, layer):

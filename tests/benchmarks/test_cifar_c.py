@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynmix_tf import GeneratedBenchmark, corruptions, data, models, results
+from dynmix_tf import GeneratedBenchmark, corruptions, data, models, predictors, results
 from dynmix_tf.benchmark_files.settings import Settings
 from dynmix_tf.benchmark_files.writing import write_benchmark
 from dynmix_tf.benchmarks import CifarCBenchmark, cifar_c, find_cifar_c, verify_cifar_c
 from dynmix_tf.errors import InputError
+from dynmix_tf.scoring import score
 
 NAMES = ("fog", "jpeg_compression")
 MAPS = Path("/proc/self/maps")
@@ -164,6 +165,24 @@ def test_md5_of_the_released_files(folder, monkeypatch):
     cut(folder)
     with pytest.raises(InputError, match=r"fog\.npy is damaged .* expected " + sums["fog"]):
         verify_cifar_c("cifar10_c", folder, NAMES)
+
+
+def test_files_made_anew_are_measured_anew(written, photos, tmp_path):
+    """The table and the seed in the manifest, not the images alone, tell a benchmark."""
+    settings = Settings(str(photos[0]), corruptions=NAMES[:1], strengths="imagenet", seed=3)
+    write_benchmark(settings, tmp_path / "other")
+    given = (photos[1].test_images, photos[1].test_labels, "photos", NAMES[:1])
+    ours, other = (CifarCBenchmark(path, *given) for path in (written, tmp_path / "other"))
+    assert (ours.strengths, ours.seed) == ("cifar", 0)
+    assert (other.strengths, other.seed) == ("imagenet", 3)
+    network = models.build("small_cnn", (32, 32, 3), photos[1].num_classes, seed=0)
+    predict = predictors.network_predictor(network)
+    places = (tmp_path / "rows.csv", tmp_path / "rows", {"model": "m", "method": "", "epoch": 0})
+    rows = [row for benchmark in (ours, other) for row in score(predict, benchmark, *places)]
+    assert len({row["measurement"] for row in rows}) == 2
+    assert len(results.read(places[0])) == len(rows) == 12
+    (tmp_path / "other" / "manifest.json").unlink()  # as released
+    assert CifarCBenchmark(tmp_path / "other", *given).strengths == "cifar"
 
 
 def evaluate(*words):

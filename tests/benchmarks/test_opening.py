@@ -13,6 +13,7 @@ from PIL import Image
 
 from dynmix_tf import corruptions, data, models, results
 from dynmix_tf.benchmarks import opening
+from dynmix_tf.config import TrainConfig
 from dynmix_tf.errors import InputError
 
 SYNSETS = ("n01440764", "n01443537", "n01484850")
@@ -139,3 +140,25 @@ def test_small_images_of_a_folder_are_read_as_arrays(tmp_path):
     photos = data.load("photos", num_train=9, num_test=9)
     with pytest.raises(InputError, match="of photos are in memory .* read them as cifar10_c"):
         opening.open_benchmark("folder_c", tmp_path, photos)
+
+
+def test_a_model_of_a_folder_is_scored_wherever_both_lie(tmp_path, photo_crops):
+    """Its images have the size that is asked for, and that of the run where the folder moved."""
+    for index, image in enumerate(photo_crops(48, 8)):
+        kind = tmp_path / "birds" / ("train", "val")[index % 2] / ("robin", "wren")[index // 2 % 2]
+        kind.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(kind / f"{index}.png")
+    (tmp_path / "run").mkdir()
+    network = models.build("small_cnn", (40, 40, 3), 2, seed=0)
+    network.save(tmp_path / "run" / "final.keras")
+    network.save(tmp_path / "mine.keras")
+    settings = TrainConfig(dataset="elsewhere/birds", image_size=40).to_json()
+    (tmp_path / "run" / "config.json").write_text(json.dumps(settings))
+    rows = []
+    for model, more in (("mine.keras", ["--image_size=40"]), ("run/final.keras", [])):
+        words = [f"--model={model}", f"--output_dir={model}.out", "--dataset=birds", *more]
+        done = evaluate(*words, "--corruptions=fog", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        rows.append(results.read(tmp_path / f"{model}.out" / "robustness.csv"))
+    assert [row["error"] for row in rows[0]] == [row["error"] for row in rows[1]]
+    assert {row["num_images"] for row in rows[1]} == {4} and len(rows[1]) == 6

@@ -6,6 +6,7 @@ import pytest
 
 from dynmix_tf import results
 from dynmix_tf.benchmarks import GeneratedBenchmark
+from dynmix_tf.benchmarks.conditions import evenly_spread
 from dynmix_tf.callbacks import RobustnessEvaluation
 from dynmix_tf.errors import InputError
 
@@ -63,6 +64,28 @@ def test_probabilities_are_not_taken_for_logits(network, benchmark, photo_crops,
     assert len(results.read(tmp_path / "a.csv")) == 5
 
 
+@pytest.mark.parametrize(
+    ("side", "classes", "told"),
+    [
+        (32, 4, r"takes images \(32, 32, 3\) of 3 classes, the benchmark has \(32, 32, 3\) of 4;"),
+        (40, 3, r"the benchmark has \(40, 40, 3\) of 3;"),
+    ],
+)
+def test_a_benchmark_of_other_data_is_told_before_an_epoch_is_trained(
+    network, photo_crops, tmp_path, side, classes, told
+):
+    labels = np.arange(8) % 3
+    other = GeneratedBenchmark(photo_crops(side, 8), labels, names=["fog"], num_classes=classes)
+    model = keras.models.clone_model(network)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = model.get_weights()
+    watch = RobustnessEvaluation(other, csv_path=tmp_path / "a.csv")
+    with pytest.raises(InputError, match=told):
+        model.fit(photo_crops(32, 8).astype("float32"), labels, verbose=0, callbacks=[watch])
+    for one, two in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
 class Counting(GeneratedBenchmark):
     """Counts the images that are made."""
 
@@ -82,10 +105,11 @@ def test_images_are_made_once_and_spread_evenly(network, benchmark, photo_crops,
     watch = RobustnessEvaluation(counting, csv_path=path, max_images=7, batch_size=6)
     images, labels = photo_crops(32, 8).astype("float32"), np.arange(8) % 3
     model.fit(images, labels, epochs=3, verbose=0, callbacks=[watch])
-    assert counting.made == 3 * 20  # clean and two severities, in three epochs
+    # clean and two severities, in three epochs; and one image is looked at before
+    assert 3 * 20 <= counting.made < 3 * 20 + 6
     rows = results.read(path)
     assert len(rows) == 9 and {row["num_images"] for row in rows} == {7}
-    chosen = [index * 20 // 7 for index in range(7)]
+    chosen = evenly_spread(range(20), "max_images", 7)
     few = [np.concatenate(part) for part in zip(*watch.benchmark.batches("fog", 5, 6), strict=True)]
     all_of_them, truth = next(benchmark.batches("fog", 5, 20))
     clean = [np.concatenate(x) for x in zip(*watch.benchmark.batches("clean", 0, 6), strict=True)]
