@@ -48,7 +48,9 @@ BENCHMARK = flags.DEFINE_enum(
 CORRUPTIONS = flags.DEFINE_list(
     "corruptions", [], "which to write; without the flag the benchmark's fifteen (c) or ten (p)"
 )
-EXTRA = flags.DEFINE_bool("extra", False, "the benchmark's four extra ones as well")
+EXTRA = flags.DEFINE_bool(
+    "extra", False, "the benchmark's four extra ones as well, where none are named"
+)
 SEVERITIES = flags.DEFINE_list("severities", [1, 2, 3, 4, 5], "c: of 1 to 5")
 DIFFICULTIES = flags.DEFINE_list("difficulties", [1, 2, 3], "p: of the noise sequences, of 1 to 3")
 STRENGTHS = flags.DEFINE_enum(

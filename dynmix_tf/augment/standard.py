@@ -190,7 +190,9 @@ class StandardAugmentation(AugmentationLayer):
 
         def by_pillow():  # TensorFlow reads no palettes of BMP and no transparent WebP
             # as numbers: NumPy takes zeros off the end of bytes
-            image = tf.numpy_function(_rgb_pixels, [tf.io.decode_raw(content, tf.uint8)], tf.uint8)
+            image = tf.numpy_function(
+                _rgb_pixels, [tf.io.decode_raw(content, tf.uint8)], tf.uint8, stateful=False
+            )
             return tf.ensure_shape(image, (None, None, 3))
 
         def from_other():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,32 @@ from dynmix_tf.errors import InputError
 from dynmix_tf.files import write_atomic
 from dynmix_tf.version import __version__
 
-__all__ = ["check_files", "check_same", "open_manifest", "strengths_of", "versions", "write"]
+__all__ = [
+    "check_files", "check_same", "open_manifest", "strengths_of", "versions", "write",
+    "written_with",
+]  # fmt: skip
 
 NAME = "manifest.json"
+
+
+def written_with(folder: str | os.PathLike[str], shape: Sequence[int]) -> tuple[str, int] | None:
+    """The table of strengths and the seed of files that `dynmix_tf.corrupt` has written.
+
+    Args:
+        folder: With its `manifest.json`.
+        shape: Of the images, `(..., H, W, 3)`.
+
+    Returns:
+        "cifar" or "imagenet", and the seed; None where there is no such file.
+
+    Example:
+        >>> written_with("absent", (32, 32, 3))
+    """
+    try:
+        settings = json.loads((Path(folder) / NAME).read_text())["settings"]
+        return corruptions.strengths_for(shape, settings["strengths"]), int(settings["seed"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def open_manifest(folder: Path, settings: Settings) -> dict[str, Any] | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from dynmix_tf.benchmark_files.manifest import written_with
 from dynmix_tf.benchmarks.arrays import StoredImages, header_of
 from dynmix_tf.benchmarks.cifar_c_md5 import MD5
-from dynmix_tf.benchmarks.conditions import Benchmark, checked_conditions, written_with
+from dynmix_tf.benchmarks.conditions import Benchmark, checked_conditions
 from dynmix_tf.data import ImageFiles
 from dynmix_tf.errors import InputError
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -13,7 +10,7 @@ import numpy as np
 from dynmix_tf import corruptions
 from dynmix_tf.errors import InputError, unknown_name, whole_number
 
-__all__ = ["Benchmark", "checked_conditions", "evenly_spread", "written_with"]
+__all__ = ["Benchmark", "checked_conditions", "evenly_spread"]
 
 Item = TypeVar("Item")
 
@@ -56,26 +53,6 @@ class Benchmark(Protocol):
         Yields:
             uint8 `(B, H, W, 3)`, and their class numbers `(B,)`.
         """
-
-
-def written_with(folder: str | os.PathLike[str], shape: Sequence[int]) -> tuple[str, int] | None:
-    """The table of strengths and the seed of files that `dynmix_tf.corrupt` has written.
-
-    Args:
-        folder: With its `manifest.json`.
-        shape: Of the images, `(..., H, W, 3)`.
-
-    Returns:
-        "cifar" or "imagenet", and the seed; None where there is no such file.
-
-    Example:
-        >>> written_with("absent", (32, 32, 3))
-    """
-    try:
-        settings = json.loads((Path(folder) / "manifest.json").read_text())["settings"]
-        return corruptions.strengths_for(shape, settings["strengths"]), int(settings["seed"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def checked_conditions(

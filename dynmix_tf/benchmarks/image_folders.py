@@ -10,13 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from dynmix_tf import corruptions
+from dynmix_tf.benchmark_files.manifest import written_with
 from dynmix_tf.benchmark_files.source import file_names
-from dynmix_tf.benchmarks.conditions import (
-    Benchmark,
-    checked_conditions,
-    evenly_spread,
-    written_with,
-)
+from dynmix_tf.benchmarks.conditions import Benchmark, checked_conditions, evenly_spread
 from dynmix_tf.benchmarks.imagenet_classes import imagenet_classes
 from dynmix_tf.data.image_files import ImageFiles, decode, in_threads, rgb_image
 from dynmix_tf.errors import InputError, unknown_name

@@ -81,6 +81,14 @@ def test_what_tensorflow_reads_otherwise_is_as_in_the_tests(photo, layer, kind):
         np.testing.assert_array_equal(got, layer.augment(whole[None], key[None])[0])
 
 
+def test_decoding_stays_parallel_where_runs_are_deterministic(layer):
+    """TensorFlow runs one after another there what holds a stateful operation, used or not."""
+    content = tf.TensorSpec([], tf.string)
+    graph = tf.function(lambda x: layer.decode(x, KEYS[0])).get_concrete_function(content).graph
+    nodes = [node for part in graph.as_graph_def().library.function for node in part.node_def]
+    assert {node.op for node in nodes if "Py" in node.op} == {"PyFuncStateless"}
+
+
 def test_cmyk(photo, layer):
     """As one of ImageNet's training images is."""
     content = encoded(Image.fromarray(photo).convert("CMYK"), "JPEG", quality=95)
